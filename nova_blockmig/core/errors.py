@@ -1,0 +1,152 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Why a migration is refused: one class a reason.
+
+Each carries its data; the sentence is derived from it and says what to do.
+``compute`` turns them into the exceptions that Nova acts on.
+"""
+
+from collections.abc import Sequence
+
+from nova_blockmig.core import model
+
+
+class Refused(Exception):
+    """Base of every refusal. ``str()`` is the sentence for the operator."""
+
+
+class DisksCannotTravel(Refused):
+    """Some disks can neither be copied, fetched, carried nor flattened."""
+
+    def __init__(
+        self, source: str, destination: str, routes: Sequence[model.Route]
+    ) -> None:
+        self.routes = tuple(routes)
+        disks = '; '.join(f'{r.disk.name}: {r.reason}' for r in self.routes)
+        super().__init__(
+            f'these disks cannot be block migrated from {source} to '
+            f'{destination}: {disks}'
+        )
+
+
+class ImagesTypeDiffers(Refused):
+    """Source and destination keep disks in different formats."""
+
+    def __init__(
+        self, source: str, source_type: str, destination_type: str
+    ) -> None:
+        self.source_type = source_type
+        self.destination_type = destination_type
+        super().__init__(
+            f'[libvirt] images_type is {source_type} on the source {source} '
+            f'and {destination_type} on the destination; the disks of one '
+            'cannot be used by the other: choose a destination with the '
+            'same images_type'
+        )
+
+
+class VersionDiffers(Refused):
+    """The peers run versions of this package that do not understand each
+    other's disk info."""
+
+    def __init__(self, ours: int, theirs: int, peer: str) -> None:
+        self.ours, self.theirs = ours, theirs
+        super().__init__(
+            f'the {peer} sends nova-blockmig disk info of version {theirs} '
+            f'and this host reads version {ours}: install the same release '
+            'of nova-blockmig on both hosts'
+        )
+
+
+class StockSource(Refused):
+    """The source runs the stock driver, which leaves content behind."""
+
+    def __init__(self, source: str, disks: Sequence[str]) -> None:
+        self.disks = tuple(disks)
+        super().__init__(
+            f'the source {source} runs the stock libvirt driver, which '
+            f'leaves the content of {", ".join(self.disks)} behind: install '
+            f'nova-blockmig on {source} first'
+        )
+
+
+class DirectoryExists(Refused):
+    """A directory of the instance is already on the destination."""
+
+    def __init__(self, path: str, host: str) -> None:
+        self.path, self.host = path, host
+        super().__init__(
+            f'{path} already exists on the destination {host}; it was left '
+            'as it is: move it away if nothing needs it, then try again'
+        )
+
+
+class NoRoomToFlatten(Refused):
+    """The source cannot take the bases into the overlays."""
+
+    def __init__(
+        self, path: str, disks: Sequence[str], need: int, free: int
+    ) -> None:
+        self.need, self.free = need, free
+        super().__init__(
+            f'{", ".join(disks)} must be flattened on the source first, '
+            f'which may take {need} bytes in {path}, where {free} are free'
+        )
+
+
+class FlattenFailed(Refused):
+    """A base could not be pulled into its overlay."""
+
+    def __init__(self, disk: str, reason: str) -> None:
+        self.disk = disk
+        super().__init__(
+            f'{disk} could not be flattened on the source: {reason}; the '
+            'disk is intact and the migration can be tried again'
+        )
+
+
+class PayloadRefused(Refused):
+    """What the source sent for a disk cannot be used."""
+
+    def __init__(self, disk: str, reason: str) -> None:
+        self.disk = disk
+        super().__init__(
+            f'what the source sent for {disk} cannot be used: {reason}; '
+            'nothing was kept of it: try again, and check the message bus '
+            'and that both hosts run the same nova-blockmig'
+        )
+
+
+class BaseDiffers(Refused):
+    """The destination's copy of an image is not what the overlay was made
+    on."""
+
+    def __init__(self, path: str, source: str, destination: str) -> None:
+        self.path = path
+        self.source, self.destination = source, destination
+        super().__init__(
+            f'the content of {path} differs: {source} on the source, '
+            f'{destination} on the destination, also after fetching it anew '
+            'where that was possible: compare both with the image in '
+            'Glance, and force_raw_images on both hosts'
+        )
+
+
+class SourceUnreadable(Refused):
+    """A disk or base of the instance cannot be read on the source."""
+
+    def __init__(self, disk: str, path: str, reason: str) -> None:
+        self.disk, self.path = disk, path
+        super().__init__(
+            f'{disk} cannot be migrated: {path} cannot be read: {reason}'
+        )

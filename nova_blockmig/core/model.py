@@ -1,0 +1,122 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The values that decisions are made of.
+
+Sizes are bytes everywhere. Nothing here touches Nova, libvirt or a file.
+"""
+
+import dataclasses
+import enum
+
+
+class OverCommit(enum.StrEnum):
+    """Which size of a disk the resource check compares.
+
+    The members are the values of ``[blockmig] disk_over_commit``.
+    """
+
+    VIRTUAL = 'virtual'
+    ACTUAL = 'actual'
+    SKIP = 'skip'
+
+
+@dataclasses.dataclass(frozen=True)
+class Policy:
+    """What the operator chose in ``[blockmig]``.
+
+    :ivar max_carried_bytes: most compressed bytes that one migration may
+        carry inside its disk info, all disks together.
+    :ivar verify_base_images: compare the content of each image base on the
+        destination with the source's before anything is copied.
+    :ivar disk_over_commit: what a request that does not say (API
+        microversion 2.25 and later) means for the disk check.
+    """
+
+    max_carried_bytes: int = 4 * 1024 * 1024
+    verify_base_images: bool = True
+    disk_over_commit: OverCommit = OverCommit.VIRTUAL
+
+
+class BaseKind(enum.StrEnum):
+    """Where the backing file of an overlay came from."""
+
+    IMAGE = 'image'
+    """The image cache's copy of the image that the instance was made of."""
+    HOST_MADE = 'host-made'
+    """Made by mkfs or mkswap on the host: ``ephemeral_*``, ``swap_*``."""
+    OTHER = 'other'
+    """Anything else: another image, a snapshot's base, a longer chain."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Base:
+    """The backing file of an overlay.
+
+    :ivar path: absolute path on the source.
+    :ivar kind: where it came from.
+    """
+
+    path: str
+    kind: BaseKind
+
+
+@dataclasses.dataclass(frozen=True)
+class Disk:
+    """One local disk of an instance, as its compute host sees it.
+
+    :ivar name: the file's name in the instance directory: ``disk.eph0``.
+    :ivar path: absolute path on the source.
+    :ivar target: the guest's device name: ``vdb``.
+    :ivar format: ``qcow2`` or ``raw``, as the domain XML says.
+    :ivar virtual_bytes: size of the disk as the guest sees it.
+    :ivar allocated_bytes: what the file itself occupies, without its base.
+    :ivar read_only: libvirt never copies such a disk.
+    :ivar file: False for a block device (LVM).
+    :ivar readable: False if the format holds the content elsewhere or
+        encrypted (a qcow2 data file, LUKS).
+    """
+
+    name: str
+    path: str
+    target: str
+    format: str
+    virtual_bytes: int
+    allocated_bytes: int
+    read_only: bool = False
+    file: bool = True
+    readable: bool = True
+    base: Base | None = None
+
+
+class Travel(enum.StrEnum):
+    """How the destination comes by what libvirt does not copy."""
+
+    COPY = 'copy'
+    """Nothing stays behind: libvirt copies the whole disk."""
+    FETCH = 'fetch'
+    """The image cache of the destination fetches the base from Glance."""
+    CARRY = 'carry'
+    """The content goes, compressed, inside the disk info."""
+    FLATTEN = 'flatten'
+    """The base is pulled into the overlay on the source first."""
+    REFUSE = 'refuse'
+    """None of these can be done: nothing moves."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Route:
+    """How one disk travels, and why."""
+
+    disk: Disk
+    travel: Travel
+    reason: str

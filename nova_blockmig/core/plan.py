@@ -1,0 +1,176 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Which disk travels how.
+
+One rule: what the destination cannot make again, bit for bit, does not stay
+behind. libvirt's incremental block migration copies only what is allocated
+in the overlay and skips read-only disks; everything else is decided here.
+"""
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+import dataclasses
+import enum
+
+from nova_blockmig.core import model
+
+
+class Peer(enum.StrEnum):
+    """Which driver the other host runs."""
+
+    OURS = 'nova-blockmig'
+    STOCK = 'stock'
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """What the plan depends on, besides the disks themselves.
+
+    :ivar destination: the driver of the destination.
+    :ivar image_available: Glance still hands out the instance's image.
+    :ivar full_copy: libvirt is asked to copy whole disks
+        (``VIR_MIGRATE_NON_SHARED_DISK``), bases included.
+    """
+
+    destination: Peer
+    image_available: bool = True
+    full_copy: bool = False
+
+
+def may_carry(disk: model.Disk, facts: Facts) -> bool:
+    """Whether the disk's content is worth packing.
+
+    True for what travels inside the disk info if it is small enough: the
+    host-made base of an overlay and a whole read-only disk.
+    """
+    if facts.destination is not Peer.OURS or not _can_move(disk):
+        return False
+    if disk.read_only:
+        return disk.base is None and disk.format == 'raw'
+    return (
+        not facts.full_copy
+        and disk.base is not None
+        and disk.base.kind is model.BaseKind.HOST_MADE
+    )
+
+
+def routes(
+    disks: Iterable[model.Disk],
+    facts: Facts,
+    packed: Mapping[str, int | None],
+    limit: int,
+) -> tuple[model.Route, ...]:
+    """Decide for every disk of an instance.
+
+    :param packed: compressed bytes by disk name for every disk for which
+        :func:`may_carry` says so; None where they exceed the limit.
+    :param limit: most compressed bytes for the instance as a whole.
+    :returns: one route a disk, in the order of the disks.
+    """
+    disks = tuple(disks)
+    carried = _choose_carried(disks, packed, limit)
+    return tuple(_route(disk, facts, carried) for disk in disks)
+
+
+def _choose_carried(
+    disks: tuple[model.Disk, ...],
+    packed: Mapping[str, int | None],
+    limit: int,
+) -> frozenset[str]:
+    """Names of the disks that are carried, within the limit.
+
+    Read-only disks first, for nothing else can be done for them; then the
+    smallest, so that as few disks as possible have to be flattened.
+    """
+    sized = [(d, packed[d.name]) for d in disks if d.name in packed]
+    chosen: set[str] = set()
+    left = limit
+    for disk, size in sorted(
+        ((d, s) for d, s in sized if s is not None),
+        key=lambda item: (not item[0].read_only, item[1], item[0].name),
+    ):
+        if size <= left:
+            chosen.add(disk.name)
+            left -= size
+    return frozenset(chosen)
+
+
+def _can_move(disk: model.Disk) -> bool:
+    return disk.file and disk.readable
+
+
+def _route(
+    disk: model.Disk, facts: Facts, carried: frozenset[str]
+) -> model.Route:
+    def by(travel: model.Travel, reason: str) -> model.Route:
+        return model.Route(disk=disk, travel=travel, reason=reason)
+
+    if not disk.file:
+        return by(
+            model.Travel.REFUSE,
+            'it is a block device of the source host (images_type = lvm), '
+            'which block migration cannot make on the destination',
+        )
+    if not disk.readable:
+        return by(
+            model.Travel.REFUSE,
+            'its qcow2 header asks for encryption or an external data file',
+        )
+    if disk.read_only:
+        return _route_read_only(disk, facts, carried)
+    if disk.base is None:
+        return by(model.Travel.COPY, 'it has no backing file')
+    if facts.full_copy:
+        if facts.destination is Peer.STOCK:
+            return by(
+                model.Travel.FLATTEN,
+                'the whole disk is copied and a stock destination would '
+                'give it a backing file',
+            )
+        return by(model.Travel.COPY, 'VIR_MIGRATE_NON_SHARED_DISK is set')
+    if disk.base.kind is model.BaseKind.OTHER:
+        return by(model.Travel.FLATTEN, 'its base is no image of Glance')
+    if disk.base.kind is model.BaseKind.IMAGE:
+        if facts.image_available:
+            return by(model.Travel.FETCH, 'its base is an image of Glance')
+        return by(model.Travel.FLATTEN, 'its image cannot be had from Glance')
+    if disk.name in carried:
+        return by(model.Travel.CARRY, 'its base was made on the source')
+    if facts.destination is Peer.STOCK:
+        return by(
+            model.Travel.FLATTEN,
+            'its base was made on the source and the destination runs the '
+            'stock driver',
+        )
+    return by(
+        model.Travel.FLATTEN, 'its base exceeds [blockmig] max_carried_bytes'
+    )
+
+
+def _route_read_only(
+    disk: model.Disk, facts: Facts, carried: frozenset[str]
+) -> model.Route:
+    if disk.name in carried:
+        return model.Route(
+            disk, model.Travel.CARRY, 'libvirt does not copy read-only disks'
+        )
+    if facts.destination is Peer.STOCK:
+        reason = (
+            'it is read-only and a destination with the stock driver would '
+            'leave it blank'
+        )
+    elif disk.base is not None or disk.format != 'raw':
+        reason = 'it is read-only and no plain file'
+    else:
+        reason = 'it is read-only and exceeds [blockmig] max_carried_bytes'
+    return model.Route(disk, model.Travel.REFUSE, reason)

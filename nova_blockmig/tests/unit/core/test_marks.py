@@ -1,0 +1,49 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+from hypothesis import given
+from hypothesis import strategies as st
+import testtools
+
+from nova_blockmig.core import marks
+
+
+class MarksTest(testtools.TestCase):
+    def test_stock_names_bear_no_mark(self):
+        for name in ('tmpk3j2_x', 'tmp.blockmig', 'tmp.blockmig-1', ''):
+            self.assertIsNone(marks.read_destination(name))
+            self.assertIsNone(marks.read_source(name))
+
+    def test_the_source_mark_hides_the_destination_mark(self):
+        mark = marks.DestinationMark(version=1, images_type='qcow2')
+        name = marks.mark_source(marks.mark_destination('tmpabc', mark), 1)
+        self.assertEqual(1, marks.read_source(name))
+        self.assertIsNone(marks.read_destination(name))
+
+    @given(
+        st.integers(min_value=0, max_value=999999),
+        st.sampled_from(['qcow2', 'raw', 'lvm', 'rbd', 'ploop']),
+    )
+    def test_marks_come_back(self, version, images_type):
+        mark = marks.DestinationMark(version, images_type)
+        name = marks.mark_destination('tmpabc', mark)
+        self.assertEqual(mark, marks.read_destination(name))
+        self.assertEqual(
+            version, marks.read_source(marks.mark_source(name, version))
+        )
+
+    def test_a_marked_name_is_a_file_name(self):
+        name = marks.mark_destination(
+            'tmpabcdefgh', marks.DestinationMark(999999, 'p' * 16)
+        )
+        self.assertNotIn('/', name)
+        self.assertLess(len(name), 255)
