@@ -1,0 +1,262 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What the destination of a block migration does, named after Nova's hooks."""
+
+from collections.abc import Iterator
+import contextlib
+import dataclasses
+import os
+from typing import Any
+
+from nova import exception
+from nova import objects
+import nova.conf
+from nova.virt.libvirt import utils as libvirt_utils
+from oslo_log import log as logging
+from oslo_utils import excutils
+from oslo_utils import fileutils
+
+from nova_blockmig.compute import bases
+from nova_blockmig.compute import filled
+from nova_blockmig.compute import images_type
+from nova_blockmig.core import errors
+from nova_blockmig.core import marks
+from nova_blockmig.core import model
+from nova_blockmig.core import payload
+
+CONF = nova.conf.CONF
+LOG = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """What is left for Nova after our disks were made.
+
+    :ivar disk_info: Nova's list; a disk that stands alone has no backing
+        file in it any more.
+    :ivar notes: what the source said of each, in the same order.
+    :ivar fallback_from_host: host that stock Nova copies a base from, with
+        ssh, if Glance does not have it. None where the source runs this
+        driver, which flattens such a disk instead.
+    """
+
+    disk_info: list[dict[str, Any]]
+    notes: tuple[payload.Note | None, ...]
+    fallback_from_host: str | None
+
+
+class Destination:
+    """The destination's part of a block migration."""
+
+    def __init__(self, driver: Any) -> None:
+        self._driver = driver
+        self._test_files: dict[str, str] = {}
+        self._not_ours: set[str] = set()
+
+    def mark_test_file(self, instance: Any, filename: str) -> str:
+        """Rename the shared storage test file so that it bears our mark."""
+        name = marks.mark_destination(
+            filename,
+            marks.DestinationMark(
+                version=payload.VERSION, images_type=images_type.effective()
+            ),
+        )
+        path = os.path.join(CONF.instances_path, name)
+        os.rename(os.path.join(CONF.instances_path, filename), path)
+        self._test_files[instance.uuid] = path
+        return name
+
+    @contextlib.contextmanager
+    def removing_test_file_on_error(self, instance: Any) -> Iterator[None]:
+        """Remove the test file of a check that fails after it was made.
+
+        Nova's manager removes it only if the driver's check returned.
+        """
+        try:
+            yield
+        except Exception:
+            with excutils.save_and_reraise_exception():
+                if path := self._test_files.get(instance.uuid):
+                    fileutils.delete_if_exists(path)
+        finally:
+            self._test_files.pop(instance.uuid, None)
+
+    def check_source(self, context: Any, instance: Any, data: Any) -> None:
+        """Refuse what would lose data or overwrite a directory.
+
+        :param data: the migrate data that the source handed back.
+        :raises MigrationPreCheckError: with the reason.
+        """
+        if not ('block_migration' in data and data.block_migration):
+            return
+        try:
+            self._assert_source_is_safe(context, instance, data)
+            self._assert_no_directory(instance, data)
+        except errors.Refused as exc:
+            raise exception.MigrationPreCheckError(reason=str(exc)) from exc
+
+    def note_directory(self, instance: Any, data: Any) -> None:
+        """Remember a directory that was here before the migration.
+
+        Nova raises DestinationDiskExists for it in pre_live_migration, and
+        then would remove it in the rollback. :meth:`check_source` refuses
+        earlier; this is for one that came in between.
+        """
+        self._not_ours.discard(instance.uuid)
+        try:
+            self._assert_no_directory(instance, data)
+        except errors.DirectoryExists:
+            self._not_ours.add(instance.uuid)
+
+    def must_keep_directory(self, instance: Any) -> bool:
+        """Whether the rollback has to leave the directory; asked once."""
+        if instance.uuid not in self._not_ours:
+            return False
+        self._not_ours.discard(instance.uuid)
+        return True
+
+    def prepare(
+        self,
+        instance: Any,
+        instance_dir: str,
+        disk_info: list[dict[str, Any]] | None,
+        source: str | None,
+    ) -> Prepared:
+        """Make the disks whose content came with the disk info.
+
+        :param source: host that the instance comes from; None if this is no
+            migration (hard reboot).
+        :returns: what Nova is to do the rest with.
+        :raises MigrationError: a disk cannot be made as it has to be. Nova's
+            rollback removes the directory.
+        """
+        prepared = []
+        notes = []
+        try:
+            for info in disk_info or ():
+                note = self._note(info)
+                notes.append(note)
+                if note is None:
+                    self._assert_stock_is_safe(info, source)
+                elif note.travel is not model.Travel.FETCH:
+                    if note.packed is not None:
+                        filled.make(instance, instance_dir, info, note.packed)
+                    info = {**info, 'backing_file': ''}
+                prepared.append(info)
+        except errors.Refused as exc:
+            raise exception.MigrationError(reason=str(exc)) from exc
+        return Prepared(
+            disk_info=prepared,
+            notes=tuple(notes),
+            fallback_from_host=None if any(notes) else source,
+        )
+
+    def verify(
+        self,
+        context: Any,
+        instance: Any,
+        instance_dir: str,
+        prepared: Prepared,
+    ) -> None:
+        """Compare every fetched base with the source's, preallocate the rest.
+
+        :raises MigrationError: a base differs and cannot be mended.
+        """
+        try:
+            for info, note in zip(
+                prepared.disk_info, prepared.notes, strict=True
+            ):
+                if note is None:
+                    continue
+                if note.travel is model.Travel.FETCH and note.digest:
+                    bases.verify(
+                        self._driver,
+                        context,
+                        instance,
+                        instance_dir,
+                        info,
+                        note.digest,
+                    )
+                elif note.travel is model.Travel.COPY:
+                    filled.preallocate(instance_dir, info)
+        except errors.Refused as exc:
+            raise exception.MigrationError(reason=str(exc)) from exc
+
+    def _assert_source_is_safe(
+        self, context: Any, instance: Any, data: Any
+    ) -> None:
+        version = marks.read_source(data.filename)
+        if version is None:
+            left_behind = _host_made(context, instance)
+            if left_behind:
+                raise errors.StockSource(instance.host, left_behind)
+        elif version != payload.VERSION:
+            raise errors.VersionDiffers(payload.VERSION, version, 'source')
+
+    def _assert_no_directory(self, instance: Any, data: Any) -> None:
+        if data.is_shared_instance_path:
+            return
+        path = libvirt_utils.get_instance_path_at_destination(instance, data)
+        if os.path.exists(path):
+            raise errors.DirectoryExists(path, CONF.host)
+
+    @staticmethod
+    def _note(info: dict[str, Any]) -> payload.Note | None:
+        try:
+            return payload.read(info)
+        except payload.BadNote as exc:
+            raise errors.PayloadRefused(
+                os.path.basename(info['path']), str(exc)
+            ) from exc
+
+    @staticmethod
+    def _assert_stock_is_safe(
+        info: dict[str, Any], source: str | None
+    ) -> None:
+        """The pre-check refused this already, unless it was not run."""
+        if source is None:
+            return
+        name = os.path.basename(info['path'])
+        base = os.path.basename(info['backing_file'] or '')
+        if base.startswith(('ephemeral', 'swap')):
+            raise errors.StockSource(source, [name])
+
+
+def without_own_directory(data: Any) -> Any:
+    """A copy of migrate data that makes Nova's rollback spare the directory.
+
+    Nova removes the instance's directory unless it is on shared storage.
+    """
+    data = data.obj_clone()
+    data.is_shared_instance_path = True
+    return data
+
+
+def _host_made(context: Any, instance: Any) -> tuple[str, ...]:
+    """What a stock source would leave behind of the instance's disks.
+
+    The source's own configuration is not known here, so a config drive
+    counts whether it is iso9660 (lost) or vfat (copied).
+    """
+    found = []
+    if instance.flavor.ephemeral_gb or instance.flavor.swap:
+        bdms = objects.BlockDeviceMappingList.get_by_instance_uuid(
+            context, instance.uuid
+        )
+        for bdm in bdms:
+            if bdm.source_type == 'blank' and bdm.destination_type == 'local':
+                kind = 'swap' if bdm.guest_format == 'swap' else 'ephemeral'
+                found.append(f'{kind} {bdm.device_name or "disk"}')
+    if instance.config_drive:
+        found.append('the config drive')
+    return tuple(found)

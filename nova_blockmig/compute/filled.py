@@ -1,0 +1,101 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Disks on the destination that hold their content from the start."""
+
+import os
+from typing import Any
+
+from nova import exception
+import nova.conf
+from nova.virt import images
+from oslo_concurrency import processutils
+from oslo_log import log as logging
+from oslo_utils import fileutils
+from oslo_utils import strutils
+
+from nova_blockmig.compute import offload
+from nova_blockmig.core import content
+from nova_blockmig.core import errors
+from nova_blockmig.host import files
+
+CONF = nova.conf.CONF
+LOG = logging.getLogger(__name__)
+
+
+def make(
+    instance: Any,
+    instance_dir: str,
+    info: dict[str, Any],
+    packed: content.Packed,
+) -> None:
+    """Make a standalone disk that holds what the source packed.
+
+    The disk has the format and the exact virtual size of the source's; what
+    lies beyond the content reads as zeros. libvirt then copies the overlay
+    on top of it. The payload is verified before the disk gets its name.
+
+    :raises errors.PayloadRefused: the payload is damaged, or the disk could
+        not be written. Nothing is left of it.
+    """
+    name = os.path.basename(info['path'])
+    target = os.path.join(instance_dir, name)
+    virtual_bytes = int(info['virt_disk_size'])
+    if packed.length > virtual_bytes:
+        raise errors.PayloadRefused(
+            name,
+            f'its content has {packed.length} bytes, the disk {virtual_bytes}',
+        )
+    try:
+        _fill(target, info['type'], packed, virtual_bytes)
+    except content.BadPayload as exc:
+        raise errors.PayloadRefused(name, str(exc)) from exc
+    except (OSError, exception.ImageUnacceptable) as exc:
+        raise errors.PayloadRefused(name, f'{target}: {exc}') from exc
+    preallocate(instance_dir, info)
+    LOG.info(
+        'Made %(disk)s of %(size)d bytes from %(carried)d carried bytes',
+        {'disk': name, 'size': virtual_bytes, 'carried': len(packed.data)},
+        instance=instance,
+    )
+
+
+def preallocate(instance_dir: str, info: dict[str, Any]) -> None:
+    """Give a standalone disk its blocks, if preallocate_images says so.
+
+    As the image backends do it when an instance is spawned.
+    """
+    if strutils.to_slug(CONF.preallocate_images) != 'space':
+        return
+    path = os.path.join(instance_dir, os.path.basename(info['path']))
+    processutils.execute(
+        'fallocate', '-n', '-l', str(info['virt_disk_size']), path
+    )
+
+
+def _fill(
+    target: str, disk_format: str, packed: content.Packed, length: int
+) -> None:
+    if disk_format == 'raw':
+        offload.run(_write, target, packed, length)
+        return
+    raw = target + '.content'
+    try:
+        offload.run(_write, raw, packed, length)
+        with fileutils.remove_path_on_error(target):
+            images.convert_image(raw, target, 'raw', disk_format)
+    finally:
+        files.remove(raw)
+
+
+def _write(path: str, packed: content.Packed, length: int) -> None:
+    files.write_sparse(path, content.unpack(packed), length)

@@ -1,0 +1,101 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Pulling a base into its overlay under a running or paused guest.
+
+The work is QEMU's block-stream job, through Nova's own BlockDevice. It is
+crash-safe: the overlay is whole at every moment, with its base until the job
+ends and without it afterwards. A restarted nova-compute finds the job going
+on, and the next attempt has less to do.
+"""
+
+from collections.abc import Callable
+import time
+from typing import Any
+
+from nova.virt.libvirt import driver as libvirt_driver
+from oslo_log import log as logging
+
+from nova_blockmig.core import errors
+from nova_blockmig.core import model
+from nova_blockmig.host import headers
+
+LOG = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.5
+REPORT_SECONDS = 10.0
+
+
+def flatten(
+    instance: Any,
+    guest: Any,
+    disk: model.Disk,
+    reason: str,
+    aborted: Callable[[], bool],
+) -> None:
+    """Make disk independent of its base; returns when that is done.
+
+    :param guest: nova's libvirt Guest of the instance.
+    :param reason: why, for the log.
+    :param aborted: asked at every poll; True ends the job.
+    :raises errors.FlattenFailed: libvirt refused or ended the job, or the
+        migration was aborted. The disk is intact in each case.
+    """
+    LOG.info(
+        'Flattening %(disk)s before the migration: %(reason)s',
+        {'disk': disk.name, 'reason': reason},
+        instance=instance,
+    )
+    device = guest.get_block_device(disk.target)
+    started = time.monotonic()
+    try:
+        if device.get_job_info() is None:
+            device.rebase(None)
+        _wait(instance, device, disk, aborted)
+    except libvirt_driver.libvirt.libvirtError as exc:
+        raise errors.FlattenFailed(disk.name, str(exc)) from exc
+    # That a job is gone does not say that it succeeded; the header does.
+    header = headers.read_header(disk.path)
+    if header is None or header.backing_file:
+        raise errors.FlattenFailed(
+            disk.name, 'QEMU ended the job before it was done'
+        )
+    LOG.info(
+        'Flattened %(disk)s in %(seconds).1f s',
+        {'disk': disk.name, 'seconds': time.monotonic() - started},
+        instance=instance,
+    )
+
+
+def _wait(
+    instance: Any,
+    device: Any,
+    disk: model.Disk,
+    aborted: Callable[[], bool],
+) -> None:
+    reported = time.monotonic()
+    while (job := device.get_job_info()) is not None:
+        if aborted():
+            device.abort_job()
+            raise errors.FlattenFailed(disk.name, 'the migration was aborted')
+        if time.monotonic() - reported >= REPORT_SECONDS:
+            reported = time.monotonic()
+            LOG.info(
+                'Flattening %(disk)s: %(done)d of %(all)d MiB',
+                {
+                    'disk': disk.name,
+                    'done': job.cur // 2**20,
+                    'all': job.end // 2**20,
+                },
+                instance=instance,
+            )
+        time.sleep(POLL_SECONDS)

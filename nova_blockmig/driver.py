@@ -1,0 +1,191 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The driver: Nova's hooks, each handed on to what stands behind it."""
+
+import functools
+from typing import Any
+
+from nova.virt.libvirt import driver as libvirt_driver
+from oslo_serialization import jsonutils
+
+from nova_blockmig import conf
+from nova_blockmig.compute import aborted
+from nova_blockmig.compute import destination
+from nova_blockmig.compute import disks
+from nova_blockmig.compute import kernels
+from nova_blockmig.compute import source
+from nova_blockmig.compute import startup
+
+CONF = libvirt_driver.CONF
+
+
+class LibvirtDriver(libvirt_driver.LibvirtDriver):
+    """Nova's libvirt driver with block live migration that loses nothing.
+
+    Every override is Nova's own method and one call into ``compute``.
+    """
+
+    def __init__(self, virtapi: Any, read_only: bool = False) -> None:
+        super().__init__(virtapi, read_only)
+        conf.register_opts(CONF)
+        policy = conf.policy(CONF)
+        self._source = source.Source(self, policy)
+        self._destination = destination.Destination(self)
+
+    def init_host(self, host: str) -> None:
+        super().init_host(host)
+        startup.log(conf.describe(CONF))
+
+    # On the destination, in the order of a migration.
+
+    def check_can_live_migrate_destination(
+        self,
+        context: Any,
+        instance: Any,
+        src_compute_info: Any,
+        dst_compute_info: Any,
+        block_migration: Any = False,
+        disk_over_commit: Any = False,
+    ) -> Any:
+        with self._destination.removing_test_file_on_error(instance):
+            return super().check_can_live_migrate_destination(
+                context,
+                instance,
+                src_compute_info,
+                dst_compute_info,
+                block_migration,
+                disk_over_commit,
+            )
+
+    def _create_shared_storage_test_file(self, instance: Any) -> str:
+        filename = super()._create_shared_storage_test_file(instance)
+        return self._destination.mark_test_file(instance, filename)
+
+    def check_source_migrate_data_at_dest(
+        self,
+        ctxt: Any,
+        instance: Any,
+        migrate_data: Any,
+        migration: Any,
+        limits: Any,
+        allocs: Any,
+    ) -> Any:
+        self._destination.check_source(ctxt, instance, migrate_data)
+        return super().check_source_migrate_data_at_dest(
+            ctxt, instance, migrate_data, migration, limits, allocs
+        )
+
+    def pre_live_migration(
+        self,
+        context: Any,
+        instance: Any,
+        block_device_info: Any,
+        network_info: Any,
+        disk_info: Any,
+        migrate_data: Any,
+    ) -> Any:
+        self._destination.note_directory(instance, migrate_data)
+        return super().pre_live_migration(
+            context,
+            instance,
+            block_device_info,
+            network_info,
+            disk_info,
+            migrate_data,
+        )
+
+    def _create_images_and_backing(
+        self,
+        context: Any,
+        instance: Any,
+        instance_dir: str,
+        disk_info: Any,
+        fallback_from_host: Any = None,
+    ) -> None:
+        prepared = self._destination.prepare(
+            instance, instance_dir, disk_info, fallback_from_host
+        )
+        if fallback_from_host:
+            kernels.fetch(self, context, instance, instance_dir)
+        super()._create_images_and_backing(
+            context,
+            instance,
+            instance_dir,
+            prepared.disk_info,
+            prepared.fallback_from_host,
+        )
+        self._destination.verify(context, instance, instance_dir, prepared)
+
+    def _fetch_base(
+        self, context: Any, instance: Any, instance_dir: str, info: Any
+    ) -> None:
+        """Let Nova fetch one disk's base and make its overlay."""
+        super()._create_images_and_backing(
+            context, instance, instance_dir, [info]
+        )
+
+    def rollback_live_migration_at_destination(
+        self,
+        context: Any,
+        instance: Any,
+        network_info: Any,
+        block_device_info: Any,
+        destroy_disks: bool = True,
+        migrate_data: Any = None,
+    ) -> None:
+        if self._destination.must_keep_directory(instance):
+            destroy_disks = False
+            migrate_data = destination.without_own_directory(migrate_data)
+        super().rollback_live_migration_at_destination(
+            context,
+            instance,
+            network_info,
+            block_device_info,
+            destroy_disks,
+            migrate_data,
+        )
+
+    # On the source.
+
+    def check_can_live_migrate_source(
+        self,
+        context: Any,
+        instance: Any,
+        dest_check_data: Any,
+        block_device_info: Any = None,
+    ) -> Any:
+        data = super().check_can_live_migrate_source(
+            context, instance, dest_check_data, block_device_info
+        )
+        if data.block_migration:
+            self._source.check(context, instance, data, block_device_info)
+        return data
+
+    def get_instance_disk_info(
+        self, instance: Any, block_device_info: Any = None
+    ) -> str:
+        infos = self._source.disk_info(
+            instance,
+            block_device_info,
+            functools.partial(aborted.aborted, self.virtapi, instance.uuid),
+        )
+        return str(jsonutils.dumps(infos))
+
+    def _get_instance_disk_info_from_config(
+        self, guest_config: Any, block_device_info: Any
+    ) -> Any:
+        return disks.instance_disk_info(
+            guest_config,
+            block_device_info,
+            super()._get_instance_disk_info_from_config,
+        )

@@ -1,0 +1,374 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The destination's steps, on real files in a temporary directory."""
+
+import os
+import types
+from unittest import mock
+
+import fixtures
+from nova import exception
+import nova.conf
+from nova.objects import migrate_data
+from oslo_config import fixture as config_fixture
+import testtools
+
+from nova_blockmig.compute import bases
+from nova_blockmig.compute import destination
+from nova_blockmig.core import content
+from nova_blockmig.core import marks
+from nova_blockmig.core import model
+from nova_blockmig.core import payload
+
+UUID = '3d1d9a2e-7cf0-4f59-8d1f-6b3f3fdd5d6b'
+
+
+class Case(testtools.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.path = self.useFixture(fixtures.TempDir()).path
+        conf = self.useFixture(config_fixture.Config(nova.conf.CONF))
+        conf.config(instances_path=self.path, host='server-01')
+        self.instance_dir = os.path.join(self.path, UUID)
+        self.instance = types.SimpleNamespace(
+            uuid=UUID,
+            host='server2',
+            config_drive='',
+            flavor=types.SimpleNamespace(ephemeral_gb=0, swap=0),
+        )
+        self.driver = mock.Mock()
+        self.destination = destination.Destination(self.driver)
+
+    def data(self, filename='tmpabc', **kwargs):
+        values = {
+            'block_migration': True,
+            'is_shared_instance_path': False,
+            'filename': filename,
+            'instance_relative_path': UUID,
+        }
+        return migrate_data.LibvirtLiveMigrateData(**{**values, **kwargs})
+
+    def write(self, name, data=b''):
+        path = os.path.join(self.path, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, 'wb') as file:
+            file.write(data)
+        return path
+
+
+class TestFileTest(Case):
+    def test_the_mark_is_on_the_file_itself(self):
+        self.write('tmpabc')
+        name = self.destination.mark_test_file(self.instance, 'tmpabc')
+        self.assertEqual([name], os.listdir(self.path))
+        self.assertEqual(
+            marks.DestinationMark(payload.VERSION, 'qcow2'),
+            marks.read_destination(name),
+        )
+
+    def failing_check(self):
+        with self.destination.removing_test_file_on_error(self.instance):
+            self.write('tmpabc')
+            self.destination.mark_test_file(self.instance, 'tmpabc')
+            raise exception.MigrationPreCheckError(reason='too late')
+
+    def test_a_check_that_fails_leaves_no_file(self):
+        self.assertRaises(exception.MigrationPreCheckError, self.failing_check)
+        self.assertEqual([], os.listdir(self.path))
+
+    def test_a_check_that_passes_leaves_it_to_nova(self):
+        with self.destination.removing_test_file_on_error(self.instance):
+            self.write('tmpabc')
+            self.destination.mark_test_file(self.instance, 'tmpabc')
+        self.assertEqual(1, len(os.listdir(self.path)))
+
+
+class CheckSourceTest(Case):
+    def setUp(self):
+        super().setUp()
+        self.bdms = []
+        self.useFixture(
+            fixtures.MockPatchObject(
+                destination.objects,
+                'BlockDeviceMappingList',
+                create=True,
+                new=mock.Mock(get_by_instance_uuid=lambda *args: self.bdms),
+            )
+        )
+
+    def check(self, data):
+        self.destination.check_source(mock.sentinel.ctx, self.instance, data)
+
+    def refused(self, data):
+        exc = self.assertRaises(
+            exception.MigrationPreCheckError, self.check, data
+        )
+        return str(exc)
+
+    def local(self, guest_format=None):
+        return types.SimpleNamespace(
+            source_type='blank',
+            destination_type='local',
+            guest_format=guest_format,
+            device_name='/dev/vdb',
+        )
+
+    def test_a_source_like_us(self):
+        self.instance.config_drive = 'True'
+        name = marks.mark_source('tmpabc', payload.VERSION)
+        self.check(self.data(name))
+
+    def test_a_source_of_another_version(self):
+        message = self.refused(self.data(marks.mark_source('tmpabc', 77)))
+        self.assertIn('77', message)
+        self.assertIn('source', message)
+
+    def test_a_stock_source_with_nothing_to_lose(self):
+        self.check(self.data())
+
+    def test_a_stock_source_with_an_ephemeral_disk_and_swap(self):
+        self.instance.flavor.ephemeral_gb = 1
+        self.bdms = [self.local(), self.local('swap')]
+        message = self.refused(self.data())
+        for text in ('server2', 'ephemeral /dev/vdb', 'swap /dev/vdb'):
+            self.assertIn(text, message)
+
+    def test_a_stock_source_whose_flavor_asks_but_user_declined(self):
+        self.instance.flavor.ephemeral_gb = 1
+        self.check(self.data())
+
+    def test_a_stock_source_with_a_config_drive(self):
+        self.instance.config_drive = 'True'
+        self.assertIn('config drive', self.refused(self.data()))
+
+    def test_live_migration_without_block_migration_is_not_ours(self):
+        os.mkdir(self.instance_dir)
+        self.instance.config_drive = 'True'
+        self.check(self.data(block_migration=False))
+
+    def test_a_directory_that_is_there(self):
+        os.mkdir(self.instance_dir)
+        message = self.refused(self.data())
+        self.assertIn(self.instance_dir, message)
+        self.assertIn('server-01', message)
+        self.assertTrue(os.path.isdir(self.instance_dir))
+
+
+class DirectoryTest(Case):
+    def test_one_that_was_there_is_kept_once(self):
+        os.mkdir(self.instance_dir)
+        self.destination.note_directory(self.instance, self.data())
+        self.assertTrue(self.destination.must_keep_directory(self.instance))
+        self.assertFalse(self.destination.must_keep_directory(self.instance))
+
+    def test_one_that_nova_makes_is_not_kept(self):
+        self.destination.note_directory(self.instance, self.data())
+        os.mkdir(self.instance_dir)
+        self.assertFalse(self.destination.must_keep_directory(self.instance))
+
+    def test_a_second_try_starts_anew(self):
+        os.mkdir(self.instance_dir)
+        self.destination.note_directory(self.instance, self.data())
+        os.rmdir(self.instance_dir)
+        self.destination.note_directory(self.instance, self.data())
+        self.assertFalse(self.destination.must_keep_directory(self.instance))
+
+    def test_shared_instances_path_is_not_ours(self):
+        os.mkdir(self.instance_dir)
+        data = self.data(is_shared_instance_path=True)
+        self.destination.note_directory(self.instance, data)
+        self.assertFalse(self.destination.must_keep_directory(self.instance))
+
+    def test_what_nova_is_told_instead(self):
+        data = self.data()
+        spared = destination.without_own_directory(data)
+        self.assertTrue(spared.is_shared_instance_path)
+        self.assertFalse(data.is_shared_instance_path)
+
+
+class PrepareTest(Case):
+    def setUp(self):
+        super().setUp()
+        os.mkdir(self.instance_dir)
+
+    def info(self, name, note=None, **kwargs):
+        values = {
+            'path': f'/var/lib/nova/instances/{UUID}/{name}',
+            'type': 'raw',
+            'virt_disk_size': 1 << 20,
+            'backing_file': '',
+        }
+        if note is not None:
+            values[payload.KEY] = note.to_json()
+        return {**values, **kwargs}
+
+    def prepare(self, *infos, source='server2'):
+        return self.destination.prepare(
+            self.instance, self.instance_dir, list(infos), source
+        )
+
+    def refused(self, *infos):
+        exc = self.assertRaises(exception.MigrationError, self.prepare, *infos)
+        return str(exc)
+
+    def carry(self, data=b'x' * 100, length=100):
+        packed = content.pack([(0, data)], length, limit=1 << 20)
+        return payload.Note(model.Travel.CARRY, packed=packed)
+
+    def test_hard_reboot_is_nova_s_alone(self):
+        info = self.info('disk', backing_file='ephemeral_1_40d1d2c')
+        prepared = self.prepare(info, source=None)
+        self.assertEqual([info], prepared.disk_info)
+        self.assertEqual((None,), prepared.notes)
+
+    def test_no_disk_at_all(self):
+        prepared = self.destination.prepare(
+            self.instance, self.instance_dir, None, 'server2'
+        )
+        self.assertEqual([], prepared.disk_info)
+
+    def test_carried_content_is_on_the_disk(self):
+        prepared = self.prepare(
+            self.info('disk.config', self.carry(), virt_disk_size=100)
+        )
+        path = os.path.join(self.instance_dir, 'disk.config')
+        with open(path, 'rb') as file:
+            self.assertEqual(b'x' * 100, file.read())
+        self.assertEqual(0o644, os.stat(path).st_mode & 0o777)
+        self.assertIsNone(prepared.fallback_from_host)
+
+    def test_a_disk_larger_than_its_base(self):
+        self.prepare(self.info('disk.eph0', self.carry()))
+        path = os.path.join(self.instance_dir, 'disk.eph0')
+        self.assertEqual(1 << 20, os.path.getsize(path))
+
+    def test_a_disk_smaller_than_its_content(self):
+        message = self.refused(
+            self.info('disk.eph0', self.carry(), virt_disk_size=99)
+        )
+        self.assertIn('disk.eph0', message)
+        self.assertEqual([], os.listdir(self.instance_dir))
+
+    def test_carried_disk_stands_alone(self):
+        (info,) = self.prepare(
+            self.info('disk.eph0', self.carry(), backing_file='ephemeral_1_x')
+        ).disk_info
+        self.assertEqual('', info['backing_file'])
+
+    def test_copied_disk_stands_alone(self):
+        (info,) = self.prepare(
+            self.info(
+                'disk',
+                payload.Note(model.Travel.COPY),
+                backing_file='flattened',
+            )
+        ).disk_info
+        self.assertEqual('', info['backing_file'])
+
+    def test_fetched_disk_is_left_to_nova(self):
+        note = payload.Note(model.Travel.FETCH, digest='0' * 64)
+        info = self.info('disk', note, backing_file='da39a3')
+        prepared = self.prepare(info)
+        self.assertEqual([info], prepared.disk_info)
+
+    def test_damaged_content_leaves_nothing(self):
+        info = self.info('disk.config', self.carry(), virt_disk_size=100)
+        info[payload.KEY]['content']['sha256'] = 'f' * 64
+        message = self.refused(info)
+        self.assertIn('disk.config', message)
+        self.assertIn('digest', message)
+        self.assertEqual([], os.listdir(self.instance_dir))
+
+    def test_disk_that_exists_is_left_alone(self):
+        path = self.write(f'{UUID}/disk.config', b'mine')
+        self.refused(
+            self.info('disk.config', self.carry(), virt_disk_size=100)
+        )
+        with open(path, 'rb') as file:
+            self.assertEqual(b'mine', file.read())
+
+    def test_no_space(self):
+        full = OSError(28, 'No space left on device')
+        self.useFixture(
+            fixtures.MockPatch('os.pwrite', mock.Mock(side_effect=full))
+        )
+        message = self.refused(
+            self.info('disk.config', self.carry(), virt_disk_size=100)
+        )
+        self.assertIn('No space left', message)
+        self.assertEqual([], os.listdir(self.instance_dir))
+
+    def test_stock_source_that_slipped_through(self):
+        message = self.refused(self.info('disk.swap', backing_file='swap_512'))
+        self.assertIn('server2', message)
+
+    def test_stock_source_keeps_its_fallback(self):
+        info = self.info('disk', backing_file='da39a3')
+        self.assertEqual('server2', self.prepare(info).fallback_from_host)
+
+
+class VerifyTest(Case):
+    def setUp(self):
+        super().setUp()
+        self.base = self.write('_base/da39a3', b'image' * 1000)
+        self.overlay = self.write(f'{UUID}/disk', b'overlay')
+        self.info = {
+            'path': f'/elsewhere/{UUID}/disk',
+            'type': 'qcow2',
+            'virt_disk_size': 1 << 20,
+            'backing_file': 'da39a3',
+        }
+        self.in_use = self.useFixture(
+            fixtures.MockPatchObject(bases, 'in_use_by', return_value=[])
+        ).mock
+
+    def verify(self, data=b'image' * 1000, travel=model.Travel.FETCH):
+        digest = content.digest([(0, data)], len(data))
+        prepared = destination.Prepared(
+            disk_info=[self.info],
+            notes=(payload.Note(travel, digest=digest),),
+            fallback_from_host=None,
+        )
+        self.destination.verify(
+            mock.sentinel.ctx, self.instance, self.instance_dir, prepared
+        )
+
+    def test_equal_bases(self):
+        self.verify()
+        self.driver._fetch_base.assert_not_called()
+
+    def test_one_that_differs_is_fetched_anew(self):
+        def fetch(context, instance, instance_dir, info):
+            self.assertFalse(os.path.exists(self.base))
+            self.assertFalse(os.path.exists(self.overlay))
+            self.write('_base/da39a3', b'anew')
+
+        self.driver._fetch_base.side_effect = fetch
+        self.verify(b'anew')
+        self.driver._fetch_base.assert_called_once()
+
+    def test_one_that_stays_different(self):
+        self.driver._fetch_base.side_effect = lambda *args: self.write(
+            '_base/da39a3', b'again'
+        )
+        exc = self.assertRaises(
+            exception.MigrationError, self.verify, b'wanted'
+        )
+        self.assertIn(content.digest([(0, b'wanted')], 6), str(exc))
+        self.assertIn(content.digest([(0, b'again')], 5), str(exc))
+
+    def test_one_that_others_stand_on_is_not_touched(self):
+        self.in_use.return_value = ['/instances/other/disk']
+        self.assertRaises(exception.MigrationError, self.verify, b'wanted')
+        self.driver._fetch_base.assert_not_called()
+        self.assertTrue(os.path.exists(self.base))

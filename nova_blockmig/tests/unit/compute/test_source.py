@@ -1,0 +1,346 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The source's steps, on real files in a temporary directory."""
+
+import os
+import types
+from unittest import mock
+
+import fixtures
+from nova import exception
+import nova.conf
+from nova.objects import migrate_data
+from nova.virt.libvirt import imagecache
+from oslo_config import fixture as config_fixture
+import testtools
+
+from nova_blockmig.compute import source
+from nova_blockmig.core import content
+from nova_blockmig.core import marks
+from nova_blockmig.core import model
+from nova_blockmig.core import payload
+from nova_blockmig.core import plan
+from nova_blockmig.host import digests
+from nova_blockmig.host import headers
+
+UUID = '3d1d9a2e-7cf0-4f59-8d1f-6b3f3fdd5d6b'
+IMAGE = 'c5a6b1b4-3f5c-4f57-a7ae-6d4b8a0b9c11'
+MIB = 1 << 20
+
+
+class Case(testtools.TestCase):
+    """An instance with a root disk, an ephemeral disk and a config drive.
+
+    The overlays are plain files; what their headers say is told apart.
+    """
+
+    def setUp(self):
+        super().setUp()
+        self.path = self.useFixture(fixtures.TempDir()).path
+        conf = self.useFixture(config_fixture.Config(nova.conf.CONF))
+        conf.config(instances_path=self.path, host='server2')
+        self.instance = types.SimpleNamespace(uuid=UUID, image_ref=IMAGE)
+        self.headers: dict[str, headers.ImageHeader] = {}
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'nova_blockmig.host.headers.read_header',
+                lambda path: self.headers[path],
+            )
+        )
+        self.devices: list[object] = []
+        self.infos: list[dict[str, object]] = []
+        self.image_base = self.base(imagecache.get_cache_fname(IMAGE), b'i')
+        self.eph_base = self.base('ephemeral_1_40d1d2c', b'host made' * 99)
+        self.add('disk', 'vda', self.image_base)
+        self.add('disk.eph0', 'vdb', self.eph_base)
+        self.config = self.add('disk.config', 'sda', read_only=True)
+        self.driver = mock.Mock(_block_migration_flags=128)
+        self.driver._get_instance_disk_info.side_effect = lambda *args: [
+            dict(info) for info in self.infos
+        ]
+        self.driver._get_instance_disk_info_from_config.side_effect = (
+            lambda *args: self.infos
+        )
+        guest = self.driver._host.get_guest.return_value
+        guest.get_config.side_effect = lambda: types.SimpleNamespace(
+            devices=self.devices
+        )
+        self.driver._image_api.get.return_value = {'status': 'active'}
+        self.source = source.Source(self.driver, model.Policy())
+
+    def write(self, name, data):
+        path = os.path.join(self.path, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, 'wb') as file:
+            file.write(data)
+        return path
+
+    def base(self, name, data):
+        return self.write(f'_base/{name}', data)
+
+    def add(self, name, target, base=None, read_only=False):
+        path = self.write(f'{UUID}/{name}', b'overlay')
+        disk_format = 'raw' if read_only else 'qcow2'
+        if not read_only:
+            self.headers[path] = headers.ImageHeader(
+                format='qcow2',
+                version=3,
+                virtual_bytes=MIB,
+                allocated_bytes=4096,
+                backing_file=base,
+                backing_format='raw',
+            )
+        self.devices.append(
+            types.SimpleNamespace(
+                root_name='disk',
+                source_path=path,
+                source_type='file',
+                source_device='cdrom' if read_only else 'disk',
+                readonly=read_only,
+                target_dev=target,
+            )
+        )
+        self.infos.append(
+            {
+                'path': path,
+                'type': disk_format,
+                'virt_disk_size': 7 if read_only else MIB,
+                'disk_size': 4096,
+                'backing_file': base and os.path.basename(base),
+            }
+        )
+        return path
+
+    def data(self, ours=True, images_type='qcow2', version=payload.VERSION):
+        name = 'tmpabc'
+        if ours:
+            mark = marks.DestinationMark(version, images_type)
+            name = marks.mark_destination(name, mark)
+        return migrate_data.LibvirtLiveMigrateData(
+            filename=name, image_type=images_type, block_migration=True
+        )
+
+    def check(self, data=None):
+        data = data or self.data()
+        return self.source.check(
+            mock.sentinel.ctx, self.instance, data, mock.sentinel.bdi
+        )
+
+    def refused(self, data=None):
+        exc = self.assertRaises(
+            exception.MigrationPreCheckError, self.check, data
+        )
+        return str(exc)
+
+    def disk_info(self, aborted=lambda: False):
+        return self.source.disk_info(self.instance, mock.sentinel.bdi, aborted)
+
+    def travels(self, inspection):
+        return {r.disk.name: r.travel for r in inspection.routes}
+
+
+class CheckTest(Case):
+    def test_each_disk_has_its_route(self):
+        self.assertEqual(
+            {
+                'disk': model.Travel.FETCH,
+                'disk.eph0': model.Travel.CARRY,
+                'disk.config': model.Travel.CARRY,
+            },
+            self.travels(self.check()),
+        )
+
+    def test_the_source_answers_with_its_mark(self):
+        data = self.data()
+        self.check(data)
+        self.assertEqual(payload.VERSION, marks.read_source(data.filename))
+
+    def test_a_stock_destination_gets_no_mark(self):
+        self.drop('disk.config')
+        data = self.data(ours=False)
+        self.check(data)
+        self.assertEqual('tmpabc', data.filename)
+
+    def drop(self, name):
+        self.devices = [
+            d for d in self.devices if os.path.basename(d.source_path) != name
+        ]
+        self.infos = [
+            i for i in self.infos if os.path.basename(i['path']) != name
+        ]
+
+    def test_a_stock_destination_gets_flattened_disks(self):
+        self.drop('disk.config')
+        self.assertEqual(
+            {
+                'disk': model.Travel.FETCH,
+                'disk.eph0': model.Travel.FLATTEN,
+            },
+            self.travels(self.check(self.data(ours=False))),
+        )
+
+    def test_a_stock_destination_gets_no_config_drive(self):
+        message = self.refused(self.data(ours=False))
+        self.assertIn('disk.config', message)
+        self.assertIn('server2', message)
+
+    def test_another_version(self):
+        self.assertIn('77', self.refused(self.data(version=77)))
+
+    def test_another_images_type(self):
+        for ours in (True, False):
+            message = self.refused(self.data(ours=ours, images_type='raw'))
+            self.assertIn('qcow2', message)
+            self.assertIn('raw', message)
+
+    def test_an_image_that_left_glance(self):
+        for error in (
+            exception.ImageNotFound(image_id=IMAGE),
+            exception.ImageNotAuthorized(image_id=IMAGE),
+        ):
+            self.driver._image_api.get.side_effect = error
+            self.assertEqual(
+                model.Travel.FLATTEN, self.travels(self.check())['disk']
+            )
+
+    def test_an_image_that_is_not_active(self):
+        self.driver._image_api.get.return_value = {'status': 'deactivated'}
+        self.assertEqual(
+            model.Travel.FLATTEN, self.travels(self.check())['disk']
+        )
+
+    def test_boot_from_volume_asks_no_glance(self):
+        self.drop('disk')
+        self.instance.image_ref = ''
+        self.check()
+        self.driver._image_api.get.assert_not_called()
+
+    def test_no_local_disk(self):
+        self.devices, self.infos = [], []
+        self.assertEqual((), self.check().routes)
+
+    def test_a_base_that_vanished(self):
+        os.unlink(self.eph_base)
+        message = self.refused()
+        self.assertIn('disk.eph0', message)
+        self.assertIn(self.eph_base, message)
+
+    def test_a_base_that_is_an_overlay_itself(self):
+        overlay = self.infos[0]['path']
+        self.headers[overlay] = headers.ImageHeader(
+            'qcow2', 3, MIB, 4096, self.image_base, 'qcow2'
+        )
+        self.headers[self.image_base] = headers.ImageHeader(
+            'qcow2', 3, MIB, 4096, '/elsewhere', 'raw'
+        )
+        self.assertEqual(
+            model.Travel.FLATTEN, self.travels(self.check())['disk']
+        )
+
+    def test_no_room_to_flatten(self):
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'nova_blockmig.host.files.free_bytes', lambda path: 1
+            )
+        )
+        self.driver._image_api.get.side_effect = exception.ImageNotFound(
+            image_id=IMAGE
+        )
+        message = self.refused()
+        self.assertIn('disk', message)
+        self.assertIn(self.path, message)
+
+    def test_it_changes_nothing(self):
+        self.check()
+        guest = self.driver._host.get_guest.return_value
+        guest.get_block_device.assert_not_called()
+
+
+class DiskInfoTest(Case):
+    def notes(self, infos):
+        return {
+            os.path.basename(info['path']): payload.read(info)
+            for info in infos
+        }
+
+    def test_what_travels(self):
+        self.check()
+        notes = self.notes(self.disk_info())
+        self.assertEqual(
+            digests.file_digest(self.image_base), notes['disk'].digest
+        )
+        carried = b''.join(
+            data for _, data in content.unpack(notes['disk.eph0'].packed)
+        )
+        self.assertEqual(b'host made' * 99, carried)
+        self.assertEqual(7, notes['disk.config'].packed.length)
+
+    def test_the_operator_may_leave_bases_unverified(self):
+        self.source = source.Source(
+            self.driver, model.Policy(verify_base_images=False)
+        )
+        self.check()
+        self.assertIsNone(self.notes(self.disk_info())['disk'].digest)
+
+    def test_without_a_check_the_destination_counts_as_stock(self):
+        exc = self.assertRaises(exception.MigrationError, self.disk_info)
+        self.assertIn('disk.config', str(exc))
+
+    def test_the_check_holds_for_one_migration(self):
+        self.check()
+        self.disk_info()
+        self.assertRaises(exception.MigrationError, self.disk_info)
+
+    def test_a_failed_check_is_not_remembered(self):
+        self.check()
+        self.refused(self.data(version=77))
+        self.assertRaises(exception.MigrationError, self.disk_info)
+
+    def test_too_large_is_flattened(self):
+        self.source = source.Source(
+            self.driver, model.Policy(max_carried_bytes=20)
+        )
+        flattened = self.useFixture(
+            fixtures.MockPatch('nova_blockmig.compute.flatten.flatten')
+        ).mock
+        self.check()
+        notes = self.notes(self.disk_info())
+        flattened.assert_called_once()
+        self.assertEqual('disk.eph0', flattened.call_args.args[2].name)
+        self.assertEqual(model.Travel.COPY, notes['disk.eph0'].travel)
+
+    def test_a_stock_destination_gets_stock_disk_info(self):
+        self.devices = self.devices[:1]
+        self.infos = self.infos[:1]
+        self.check(self.data(ours=False))
+        self.assertEqual([self.infos[0]], self.disk_info())
+
+    def test_full_copy_needs_no_base(self):
+        self.driver._block_migration_flags = 64
+        self.check()
+        notes = self.notes(self.disk_info())
+        self.assertEqual(model.Travel.COPY, notes['disk'].travel)
+        self.assertEqual(model.Travel.COPY, notes['disk.eph0'].travel)
+        self.assertEqual(model.Travel.CARRY, notes['disk.config'].travel)
+
+
+class AddedBytesTest(Case):
+    def test_the_base_is_the_bound(self):
+        inspection = self.check()
+        with_base = [d for d in inspection.disks if d.base]
+        self.assertEqual(
+            sum(os.stat(d.base.path).st_blocks * 512 for d in with_base),
+            source.added_bytes(inspection.disks),
+        )
+        self.assertEqual(2, len(with_base))
+        self.assertEqual(plan.Peer.OURS, self.source._facts[UUID].destination)
