@@ -42,6 +42,7 @@ _BACKING_FORMAT = 0xE2792ACA
 _FEATURE_NAMES = 0x6803F857
 _CRYPTO = 0x0537BE77
 _DATA_FILE = 0x44415441
+_UNDERSTOOD = {_BACKING_FORMAT, _FEATURE_NAMES, _CRYPTO, _DATA_FILE}
 
 _DIRTY_BIT = 1 << 0
 _DATA_FILE_BIT = 1 << 2
@@ -155,16 +156,17 @@ def _parse(
     extensions = _extensions(data, fields)
     encrypted = fields.crypt_method == _LUKS
     _require(encrypted == (_CRYPTO in extensions))
+    backing_file = _backing_file(data, fields)
+    backing_format = extensions.get(_BACKING_FORMAT, b'')
+    _require(len(backing_format) <= _MAX_BACKING_FORMAT)
     return ImageHeader(
         format='qcow2',
         version=fields.version,
         virtual_bytes=virtual_bytes,
         # QEMU's raw_get_allocated_file_size; stat(2) has the unit.
         allocated_bytes=status.st_blocks * 512,
-        backing_file=_backing_file(data, fields),
-        backing_format=_text(
-            extensions.get(_BACKING_FORMAT, b''), _MAX_BACKING_FORMAT
-        ),
+        backing_file=backing_file,
+        backing_format=_text(backing_format) if backing_file else None,
         has_data_file=bool(fields.incompatible & _DATA_FILE_BIT),
         encrypted=encrypted,
     )
@@ -216,13 +218,10 @@ def _extensions(data: bytes, fields: _Fields) -> dict[int, bytes]:
         start = offset + _EXTENSION.size
         _require(start <= min(end, len(data)))
         kind, length = _EXTENSION.unpack_from(data, offset)
+        _require(start + length <= min(end, len(data)))
         if kind == _END:
             break
-        _require(
-            kind in (_BACKING_FORMAT, _FEATURE_NAMES, _CRYPTO, _DATA_FILE)
-            and kind not in found
-            and start + length <= min(end, len(data))
-        )
+        _require(kind in _UNDERSTOOD and kind not in found)
         found[kind] = data[start : start + length]
         # Padded to a multiple of 8 bytes.
         offset = start + (length + 7) // 8 * 8
@@ -232,15 +231,15 @@ def _extensions(data: bytes, fields: _Fields) -> dict[int, bytes]:
 def _backing_file(data: bytes, fields: _Fields) -> str | None:
     if not fields.backing_offset:
         return None
+    _require(fields.backing_length <= _MAX_BACKING_FILE)
     end = fields.backing_offset + fields.backing_length
     _require(end <= min(len(data), 1 << fields.cluster_bits))
-    return _text(data[fields.backing_offset : end], _MAX_BACKING_FILE)
+    return _text(data[fields.backing_offset : end])
 
 
-def _text(raw: bytes, limit: int) -> str | None:
+def _text(raw: bytes) -> str | None:
     """A name in a header; None if it is empty."""
     # C ends it at a zero byte, and JSON has its own ways with odd bytes.
-    _require(len(raw) <= limit and raw.isascii())
-    text = raw.decode('ascii')
-    _require(not text or text.isprintable())
+    text = raw.decode('latin-1')
+    _require(text.isascii() and (text.isprintable() or not text))
     return text or None
