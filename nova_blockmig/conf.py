@@ -1,0 +1,141 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The options of ``[blockmig]``, and the policy made of them."""
+
+from collections.abc import Iterable
+
+from oslo_config import cfg
+
+from nova_blockmig.core import model
+
+GROUP = cfg.OptGroup(
+    'blockmig',
+    title='Block live migration',
+    help="""
+What block live migrations to and from this compute host may do.
+
+These options are read when
+``compute_driver = nova_blockmig.LibvirtDriver`` is set in ``[DEFAULT]``; the
+stock libvirt driver ignores them. Both ends of a migration read their own
+file, so keep it the same on all compute hosts.
+""",
+)
+
+_OPTIONS = [
+    cfg.ListOpt(
+        'block_migration_flag',
+        default=[],
+        deprecated_opts=[
+            cfg.DeprecatedOpt('block_migration_flag', group='libvirt'),
+            cfg.DeprecatedOpt('block_migration_flag', group='DEFAULT'),
+        ],
+        help="""
+libvirt migration flags to add to the ones that Nova chooses for a block
+migration, by their libvirt names, separated by commas.
+
+Leave this empty unless you need a particular flag and know what it does to a
+guest: Nova derives the right flags from its own ``[libvirt]
+live_migration_*`` options. The list is checked when nova-compute starts, and
+a combination that could lose data is refused.
+""",
+    ),
+    cfg.IntOpt(
+        'max_carried_bytes',
+        default=model.Policy.max_carried_bytes,
+        min=0,
+        help="""
+The most bytes, compressed, that one migration may carry over the message bus
+for all disks of an instance together.
+
+What a compute host made itself (the file system of an ephemeral disk, the
+signature of a swap disk, a config drive) is not in Glance, so its content
+travels inside a message. Freshly made file systems pack well: 63 KB for
+20 GiB of ext4, 1.8 MB for 1000 GiB. A disk whose content does not fit is
+flattened on the source instead, which is safe but reads the whole disk.
+
+Raise it for larger ephemeral disks if your message bus takes messages of
+that size. Set it to 0 to carry nothing and flatten always; a config drive
+cannot be flattened, so an instance that has one is then refused.
+""",
+    ),
+    cfg.BoolOpt(
+        'verify_base_images',
+        default=model.Policy.verify_base_images,
+        help="""
+Compare the content of each image base on the destination with the source's
+before anything is copied.
+
+A disk is copied as the difference to its base, so a base that differs on the
+destination corrupts the disk. A base that differs is fetched from Glance
+anew; if it still differs, the migration is refused.
+
+Disable it only if both hosts are known to hold the same images and reading a
+base of many GiB for the first migration of each image costs too much.
+""",
+    ),
+    cfg.StrOpt(
+        'disk_over_commit',
+        default=model.Policy.disk_over_commit.value,
+        choices=[
+            (
+                model.OverCommit.VIRTUAL.value,
+                'Room for every disk as if the guest had filled it.',
+            ),
+            (
+                model.OverCommit.ACTUAL.value,
+                'Room for what the disks occupy on the source today. Disks '
+                'may grow after the move, so use it only where over-commit '
+                'of disk is meant and free space is watched.',
+            ),
+            (
+                model.OverCommit.SKIP.value,
+                'No check of disk space, as the stock driver does.',
+            ),
+        ],
+        help="""
+What the check of disk space on the destination asks for when the request
+does not say.
+
+Requests up to API microversion 2.24 say it with ``disk_over_commit``. Later
+ones cannot, and the stock driver then checks nothing.
+""",
+    ),
+]
+
+
+def register_opts(conf: cfg.ConfigOpts) -> None:
+    """Register the options; more than once does no harm."""
+    conf.register_group(GROUP)
+    conf.register_opts(_OPTIONS, group=GROUP)
+
+
+def list_opts() -> Iterable[tuple[cfg.OptGroup, list[cfg.Opt]]]:
+    """The options, for the sample generator and the documentation."""
+    return [(GROUP, _OPTIONS)]
+
+
+def policy(conf: cfg.ConfigOpts) -> model.Policy:
+    """The frozen values that everything below the driver is given."""
+    group = conf.blockmig
+    return model.Policy(
+        max_carried_bytes=group.max_carried_bytes,
+        verify_base_images=group.verify_base_images,
+        disk_over_commit=model.OverCommit(group.disk_over_commit),
+    )
+
+
+def describe(conf: cfg.ConfigOpts) -> str:
+    """The options in force, in one line for the log."""
+    return ', '.join(
+        f'{option.name}={conf.blockmig[option.name]}' for option in _OPTIONS
+    )
