@@ -1,0 +1,122 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""From Nova's compute_nodes record to a HostCapacity.
+
+NULL columns, MB and GB are dealt with here and nowhere else.
+"""
+
+from collections.abc import Mapping
+import datetime
+from typing import Any
+
+import nova.conf
+from oslo_utils import timeutils
+from oslo_utils import units
+
+from nova_blockmig.core import sizes
+
+CONF = nova.conf.CONF
+
+# How many runs of the periodic task may fail before its record is stale.
+_MISSED_RUNS = 5
+# oslo.service runs a periodic task whose interval is 0 this often.
+_DEFAULT_INTERVAL = 60
+
+
+def from_row(
+    row: Mapping[str, Any], now: datetime.datetime | None = None
+) -> sizes.HostCapacity:
+    """Read a compute_nodes record.
+
+    :param row: the record as a dict, as Nova hands it to the driver, or an
+        ``objects.ComputeNode``, which reads like one. A column that is not
+        there counts as NULL.
+    :param now: for the record's age; the present time if None.
+    """
+    memory_mb = row.get('memory_mb', None) or 0
+    free_ram_mb = row.get('free_ram_mb', None)
+    if free_ram_mb is None:
+        # How Nova's resource tracker works it out.
+        used_mb = row.get('memory_mb_used', None) or 0
+    else:
+        used_mb = memory_mb - free_ram_mb
+    least_gb = row.get('disk_available_least', None)
+    return sizes.HostCapacity(
+        host=row.get('host', None) or 'the destination',
+        memory_bytes=memory_mb * units.Mi,
+        memory_used_bytes=used_mb * units.Mi,
+        ram_allocation_ratio=_ratio(row, 'ram_allocation_ratio'),
+        local_bytes=(row.get('local_gb', None) or 0) * units.Gi,
+        local_used_bytes=(row.get('local_gb_used', None) or 0) * units.Gi,
+        disk_allocation_ratio=_ratio(row, 'disk_allocation_ratio'),
+        disk_available_least_bytes=(
+            None if least_gb is None else least_gb * units.Gi
+        ),
+        age_seconds=_age(row, now or timeutils.utcnow()),
+        stale_after_seconds=stale_after(),
+    )
+
+
+def without_null(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy that Nova's own check can calculate with.
+
+    It multiplies disk_available_least and free_disk_gb, which may be NULL.
+    What it makes of them is replaced by our own check afterwards.
+    """
+    columns = ('disk_available_least', 'free_disk_gb')
+    return {**row, **{c: row.get(c, None) or 0 for c in columns}}
+
+
+def reserved_bytes() -> int:
+    """``reserved_host_disk_mb`` of this host."""
+    return int(CONF.reserved_host_disk_mb) * units.Mi
+
+
+def interval() -> int | None:
+    """Seconds between two runs of update_available_resource.
+
+    None if the operator switched it off.
+    """
+    seconds = int(CONF.update_resources_interval)
+    if seconds < 0:
+        return None
+    return seconds or _DEFAULT_INTERVAL
+
+
+def stale_after() -> int | None:
+    """Age in seconds from which a record vouches for nothing."""
+    seconds = interval()
+    return None if seconds is None else _MISSED_RUNS * seconds
+
+
+def _ratio(row: Mapping[str, Any], column: str) -> float:
+    """An allocation ratio; 0.0 and NULL mean the one in nova.conf.
+
+    ``objects.ComputeNode`` reads them the same way. A configured 0.0 means
+    that nothing may be over-committed.
+    """
+    configured = getattr(CONF, column) or getattr(CONF, f'initial_{column}')
+    return float(row.get(column, None) or configured or 1.0)
+
+
+def _age(row: Mapping[str, Any], now: datetime.datetime) -> float | None:
+    """Seconds since the record was written, never negative.
+
+    The clock is the conductor's on one side and ours on the other.
+    """
+    written = row.get('updated_at', None) or row.get('created_at', None)
+    if written is None:
+        return None
+    age = (now - timeutils.normalize_time(written)).total_seconds()
+    return max(0.0, age)

@@ -1,0 +1,222 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""The resource check, as the driver calls it.
+
+At the destination: RAM, the image base, and how much disk there is. At the
+source, which knows the disks: whether they fit into it.
+"""
+
+from collections.abc import Sequence
+import threading
+from typing import Any
+
+from nova import exception
+import nova.conf
+from nova.virt.libvirt import driver as libvirt_driver
+from oslo_log import log as logging
+from oslo_utils import units
+
+from nova_blockmig.compute import capacity
+from nova_blockmig.compute import image_base
+from nova_blockmig.compute import images_type
+from nova_blockmig.compute import inflight
+from nova_blockmig.core import model
+from nova_blockmig.core import resources
+from nova_blockmig.core import sizes
+from nova_blockmig.core import verdict
+from nova_blockmig.host import files
+
+CONF = nova.conf.CONF
+LOG = logging.getLogger(__name__)
+
+# Long enough for the two runs of the periodic task after which the record
+# counts a migrated instance; see before_measuring().
+_PROMISE_RUNS = 2
+_PROMISE_SECONDS = 120
+
+
+class ResourceCheck:
+    """One for each driver, that is for each nova-compute."""
+
+    def __init__(self, driver: Any, policy: model.Policy) -> None:
+        self._driver = driver
+        self._policy = policy
+        # Looking at what is on its way and adding to it are one step.
+        self._lock = threading.Lock()
+        self._reservations = inflight.Reservations()
+        self._measured: tuple[frozenset[str], ...] = ()
+
+    # On the destination.
+
+    def before_measuring(self) -> None:
+        """Note which instances the record that is about to be made counts.
+
+        Call it before the driver reports its resources. A disk counts in
+        disk_available_least as soon as its domain is here. The record is
+        written a little after the report, so at any moment it is the one of
+        the last report or of the one before: what both have is counted.
+        """
+        try:
+            domains = self._driver._host.list_instance_domains(
+                only_running=False
+            )
+            here = frozenset(domain.UUIDString() for domain in domains)
+        except libvirt_driver.libvirt.libvirtError:
+            # Nova's own report copes with it or fails; nothing is counted.
+            here = frozenset()
+        self._measured = (*self._measured[-1:], here)
+
+    def at_destination(
+        self,
+        context: Any,
+        instance: Any,
+        row: Any,
+        data: Any,
+        block_migration: bool | None,
+        disk_over_commit: bool | None,
+    ) -> None:
+        """Check what is known here, and tell the source how much disk it has.
+
+        Sets ``disk_available_mb`` of the migrate data, and
+        ``disk_over_commit`` where the request leaves it open, so that a
+        source with the stock driver checks as well. It stays unset for
+        ``[blockmig] disk_over_commit = skip``.
+
+        :param row: this host's compute_nodes record.
+        :param data: the migrate data for the source, with its filename.
+        :raises MigrationPreCheckError: it does not fit.
+        """
+        if block_migration is False:
+            return
+        mode = self._mode(disk_over_commit)
+        base = None
+        if mode is not model.OverCommit.SKIP:
+            base = image_base.to_fetch(
+                context, instance, self._driver._image_api
+            )
+        host = capacity.from_row(row)
+        with self._lock:
+            incoming = inflight.others(
+                context, instance, self._reservations, self._counted()
+            )
+            disk = None
+            if mode is not model.OverCommit.SKIP:
+                disk = resources.available_disk(
+                    host, mode, _room(base), incoming
+                )
+            outcome = _on_host(instance, host, base, disk, incoming)
+            _assert_fits(outcome)
+            self._reservations.hold(
+                inflight.needs(instance), data.filename, CONF.long_rpc_timeout
+            )
+        lines = [outcome.sentence()]
+        if disk is not None:
+            # A stock source refuses a negative number even if it has
+            # nothing to copy.
+            data.disk_available_mb = max(0, disk.bytes or 0) // units.Mi
+            data.disk_over_commit = mode is model.OverCommit.ACTUAL
+            lines.append(resources.check_disk((), mode, disk).offer())
+        LOG.info('Resource check: %s', '; '.join(lines), instance=instance)
+
+    def source_agreed(self, instance: Any) -> None:
+        """The source's check passed, so the instance will come."""
+        self._reservations.checked(instance.uuid, _promise_seconds())
+
+    def check_ended(self, data: Any) -> None:
+        """The check is over, whatever came of it.
+
+        :param data: what the destination's check returned.
+        """
+        self._reservations.end_check(data.filename)
+
+    def _mode(self, disk_over_commit: bool | None) -> model.OverCommit:
+        if disk_over_commit is None:
+            return self._policy.disk_over_commit
+        if disk_over_commit:
+            return model.OverCommit.ACTUAL
+        return model.OverCommit.VIRTUAL
+
+    def _counted(self) -> frozenset[str]:
+        if len(self._measured) < 2:
+            return frozenset()
+        return self._measured[0] & self._measured[1]
+
+    # On the source.
+
+    def at_source(
+        self,
+        instance: Any,
+        data: Any,
+        needs: Sequence[sizes.DiskNeed],
+        *,
+        destination_is_ours: bool,
+    ) -> None:
+        """Check that the disks fit into what the destination has.
+
+        A stock destination does not say how to check a request that leaves
+        it open; the number it sends is for virtual sizes.
+
+        :param needs: the disks as they will be on the destination.
+        :raises MigrationPreCheckError: they do not fit.
+        """
+        mode = self._policy.disk_over_commit
+        if 'disk_over_commit' in data:
+            mode = self._mode(data.disk_over_commit)
+        elif destination_is_ours:
+            mode = model.OverCommit.SKIP
+        elif mode is model.OverCommit.ACTUAL:
+            mode = model.OverCommit.VIRTUAL
+        if mode is model.OverCommit.SKIP:
+            return
+        there = verdict.Available(data.disk_available_mb * units.Mi)
+        row = resources.check_disk(needs, mode, there)
+        outcome = verdict.Verdict(instance.uuid, 'the destination', (row,))
+        _assert_fits(outcome)
+        LOG.info('Resource check: %s', outcome.sentence(), instance=instance)
+
+
+def _room(base: sizes.ImageBase | None) -> sizes.DiskRoom:
+    in_files = images_type.effective() in ('qcow2', 'raw', 'ploop')
+    return sizes.DiskRoom(
+        free_bytes=files.free_bytes(CONF.instances_path) if in_files else None,
+        reserved_bytes=capacity.reserved_bytes(),
+        base=base,
+    )
+
+
+def _promise_seconds() -> int:
+    interval = capacity.interval()
+    if interval is None:
+        return _PROMISE_SECONDS
+    return max(_PROMISE_SECONDS, _PROMISE_RUNS * interval)
+
+
+def _on_host(
+    instance: Any,
+    host: sizes.HostCapacity,
+    base: sizes.ImageBase | None,
+    disk: verdict.Available | None,
+    incoming: Sequence[sizes.Incoming],
+) -> verdict.Verdict:
+    """The rows that are known at the destination."""
+    need = inflight.needs(instance).memory_bytes
+    rows = [resources.check_ram(need, host, incoming)]
+    if base is not None and disk is not None:
+        rows.append(resources.check_image_base(base, disk))
+    return verdict.Verdict(instance.uuid, host.host, tuple(rows))
+
+
+def _assert_fits(outcome: verdict.Verdict) -> None:
+    if not outcome.fits:
+        raise exception.MigrationPreCheckError(reason=outcome.sentence())
