@@ -20,21 +20,19 @@ beside this package, registers a finder at interpreter start. It answers for
 import down, and imports this module when it is first asked.
 """
 
-import importlib
+import importlib.abc
 import importlib.machinery
 import types
 
 NAME = 'nova.virt.nova_blockmig'
 
 
-class _Loader:
-    """Makes the module that Nova imports: the driver class, no more."""
+class Loader(importlib.abc.Loader):
+    """Makes the module that Nova imports: the driver class, no more.
 
-    def create_module(
-        self, spec: importlib.machinery.ModuleSpec
-    ) -> types.ModuleType | None:
-        """None: an ordinary, empty module will do."""
-        return None
+    The imports wait until then, so that a Nova that is too old is told so
+    before the driver stumbles over it.
+    """
 
     def exec_module(self, module: types.ModuleType) -> None:
         """Fill the module.
@@ -42,12 +40,15 @@ class _Loader:
         :raises ImportError: if this Nova is too old for us. Nova logs it
             and exits.
         """
-        version = importlib.import_module('nova_blockmig.version')
-        nova = importlib.import_module('nova.version')
-        why = version.refusal(nova.version_string())
-        if why:
+        import nova.version
+
+        from nova_blockmig import version
+
+        if why := version.refusal(nova.version.version_string()):
             raise ImportError(why, name=NAME)
-        driver = importlib.import_module('nova_blockmig.driver')
+
+        from nova_blockmig import driver
+
         module.__doc__ = 'nova_blockmig.driver, under the name Nova imports.'
         module.__dict__['LibvirtDriver'] = driver.LibvirtDriver
 
@@ -55,5 +56,5 @@ class _Loader:
 def spec() -> importlib.machinery.ModuleSpec:
     """How to import ``nova.virt.nova_blockmig``; the .pth line calls this."""
     return importlib.machinery.ModuleSpec(
-        NAME, _Loader(), origin='nova_blockmig.driver'
+        NAME, Loader(), origin='nova_blockmig.driver'
     )

@@ -1,0 +1,48 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The base of every unit test: starting a process is an error."""
+
+import os
+import subprocess
+from typing import Any
+from typing import NoReturn
+
+import fixtures
+import testtools
+
+_STARTERS = (
+    (subprocess.Popen, '__init__'),
+    (os, 'fork'),
+    (os, 'posix_spawn'),
+    (os, 'system'),
+)
+
+
+class ProcessStarted(AssertionError):
+    """A unit test tried to start a process."""
+
+
+def _refuse(*args: Any, **kwargs: Any) -> NoReturn:
+    raise ProcessStarted(
+        'a unit test must not start a process; put a value in its place, or '
+        f'move the test to tests/functional: {args[1:] or args}'
+    )
+
+
+class TestCase(testtools.TestCase):
+    """A test that needs this interpreter and a temporary directory only."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        for owner, name in _STARTERS:
+            self.useFixture(fixtures.MockPatchObject(owner, name, _refuse))
