@@ -12,6 +12,7 @@
 
 """Tests of host-made content on its way."""
 
+from collections.abc import Iterator
 import hashlib
 import itertools
 import json
@@ -23,18 +24,14 @@ from hypothesis import assume
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
-import testtools
 
 from nova_blockmig.core import blocks
 from nova_blockmig.core import content
+from nova_blockmig.tests.unit import base
 
 BLOCK = blocks.BLOCK
 LIMIT = 4 * 1024 * 1024
 JUNK: tuple[object, ...] = (None, True, -1, 1.0, 2**64, '', 'x', [], {}, b'')
-
-# A busy machine is no failure, and a test leaves no files in the tree.
-settings.register_profile('nova_blockmig', deadline=None, database=None)
-settings.load_profile('nova_blockmig')
 
 
 @st.composite
@@ -97,12 +94,14 @@ def record(offset: int, data: bytes) -> bytes:
     return struct.pack('>Q', offset) + data
 
 
-class TestRoundTrip(testtools.TestCase):
+class TestRoundTrip(base.TestCase):
     @given(sparse())
+    @settings(deadline=None, database=None)
     def test_any_content_comes_back(self, image: bytes) -> None:
         self.assertEqual(image, unpack(pack(image)))
 
     @given(sparse())
+    @settings(deadline=None, database=None)
     def test_any_content_comes_back_through_json(self, image: bytes) -> None:
         text = json.dumps(pack(image).to_json())
         packed = content.Packed.from_json(json.loads(text))
@@ -110,6 +109,7 @@ class TestRoundTrip(testtools.TestCase):
         self.assertEqual(image, unpack(packed))
 
     @given(st.data(), sparse())
+    @settings(deadline=None, database=None)
     def test_pieces_do_not_matter(
         self, data: st.DataObject, image: bytes
     ) -> None:
@@ -137,7 +137,7 @@ class TestRoundTrip(testtools.TestCase):
         self.assertEqual(image, unpack(pack(image)))
 
 
-class TestDigest(testtools.TestCase):
+class TestDigest(base.TestCase):
     def test_is_what_the_definition_says(self) -> None:
         image = bytearray(2 * BLOCK + 5)
         image[BLOCK] = 9
@@ -155,6 +155,7 @@ class TestDigest(testtools.TestCase):
         )
 
     @given(st.data(), sparse())
+    @settings(deadline=None, database=None)
     def test_pieces_do_not_matter(
         self, data: st.DataObject, image: bytes
     ) -> None:
@@ -165,12 +166,14 @@ class TestDigest(testtools.TestCase):
         )
 
     @given(sparse())
+    @settings(deadline=None, database=None)
     def test_is_the_one_that_pack_makes(self, image: bytes) -> None:
         self.assertEqual(
             content.digest(whole(image), len(image)), pack(image).sha256
         )
 
     @given(sparse(), sparse())
+    @settings(deadline=None, database=None)
     def test_differs_with_the_content(self, one: bytes, two: bytes) -> None:
         assume(one != two)
         self.assertNotEqual(
@@ -193,7 +196,7 @@ class TestDigest(testtools.TestCase):
         self.assertRaises(ValueError, content.digest, [(0, b'ab')], 1)
 
 
-class TestLimit(testtools.TestCase):
+class TestLimit(base.TestCase):
     def setUp(self) -> None:
         super().setUp()
         self.image = b'x' * (3 * BLOCK)
@@ -213,7 +216,7 @@ class TestLimit(testtools.TestCase):
         noise = hashlib.sha256()
         reads = []
 
-        def endless():  # type: ignore[no-untyped-def]
+        def endless() -> Iterator[blocks.Extent]:
             for n in range(1000):
                 reads.append(n)
                 parts = []
@@ -232,7 +235,7 @@ class TestLimit(testtools.TestCase):
         self.assertLess(len(reads), 10)
 
 
-class TestAltered(testtools.TestCase):
+class TestAltered(base.TestCase):
     def setUp(self) -> None:
         super().setUp()
         image = bytearray(3 * BLOCK + 11)
@@ -343,6 +346,7 @@ class TestAltered(testtools.TestCase):
             max_leaves=6,
         )
     )
+    @settings(deadline=None, database=None)
     def test_anything_else(self, obj: object) -> None:
         self.assert_bad(obj)
 
@@ -356,7 +360,7 @@ class TestAltered(testtools.TestCase):
         return packed.to_json()
 
 
-class TestHostile(testtools.TestCase):
+class TestHostile(base.TestCase):
     """Payloads that are well-formed zlib, with checksums that hold."""
 
     def assert_bad(self, packed: content.Packed) -> None:
@@ -409,7 +413,7 @@ class TestHostile(testtools.TestCase):
         self.assertLess(peak, 8 * BLOCK)
 
 
-class TestSecrets(testtools.TestCase):
+class TestSecrets(base.TestCase):
     def test_repr_has_no_content(self) -> None:
         packed = pack(b'the password')
         self.assertNotIn(repr(packed.data), repr(packed))
