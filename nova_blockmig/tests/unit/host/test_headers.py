@@ -19,6 +19,7 @@ functional tests hold the same code against qemu-img.
 import dataclasses
 import os
 import struct
+from unittest import mock
 
 import fixtures
 from hypothesis import given
