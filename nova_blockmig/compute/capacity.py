@@ -39,26 +39,26 @@ def from_row(
 ) -> sizes.HostCapacity:
     """Read a compute_nodes record.
 
-    :param row: the record as a dict, as Nova hands it to the driver, or an
-        ``objects.ComputeNode``, which reads like one. A column that is not
-        there counts as NULL.
+    :param row: the record as Nova hands it to the driver: the dict that
+        ``nova.objects.base.obj_to_primitive`` makes of a ComputeNode. A
+        column that is not there counts as NULL.
     :param now: for the record's age; the present time if None.
     """
-    memory_mb = row.get('memory_mb', None) or 0
-    free_ram_mb = row.get('free_ram_mb', None)
+    memory_mb = row.get('memory_mb') or 0
+    free_ram_mb = row.get('free_ram_mb')
     if free_ram_mb is None:
         # How Nova's resource tracker works it out.
-        used_mb = row.get('memory_mb_used', None) or 0
+        used_mb = row.get('memory_mb_used') or 0
     else:
         used_mb = memory_mb - free_ram_mb
-    least_gb = row.get('disk_available_least', None)
+    least_gb = row.get('disk_available_least')
     return sizes.HostCapacity(
-        host=row.get('host', None) or 'the destination',
+        host=row.get('host') or 'the destination',
         memory_bytes=memory_mb * units.Mi,
         memory_used_bytes=used_mb * units.Mi,
         ram_allocation_ratio=_ratio(row, 'ram_allocation_ratio'),
-        local_bytes=(row.get('local_gb', None) or 0) * units.Gi,
-        local_used_bytes=(row.get('local_gb_used', None) or 0) * units.Gi,
+        local_bytes=(row.get('local_gb') or 0) * units.Gi,
+        local_used_bytes=(row.get('local_gb_used') or 0) * units.Gi,
         disk_allocation_ratio=_ratio(row, 'disk_allocation_ratio'),
         disk_available_least_bytes=(
             None if least_gb is None else least_gb * units.Gi
@@ -75,7 +75,7 @@ def without_null(row: Mapping[str, Any]) -> dict[str, Any]:
     What it makes of them is replaced by our own check afterwards.
     """
     columns = ('disk_available_least', 'free_disk_gb')
-    return {**row, **{c: row.get(c, None) or 0 for c in columns}}
+    return {**row, **{c: row.get(c) or 0 for c in columns}}
 
 
 def reserved_bytes() -> int:
@@ -107,7 +107,7 @@ def _ratio(row: Mapping[str, Any], column: str) -> float:
     that nothing may be over-committed.
     """
     configured = getattr(CONF, column) or getattr(CONF, f'initial_{column}')
-    return float(row.get(column, None) or configured or 1.0)
+    return float(row.get(column) or configured or 1.0)
 
 
 def _age(row: Mapping[str, Any], now: datetime.datetime) -> float | None:
@@ -115,7 +115,7 @@ def _age(row: Mapping[str, Any], now: datetime.datetime) -> float | None:
 
     The clock is the conductor's on one side and ours on the other.
     """
-    written = row.get('updated_at', None) or row.get('created_at', None)
+    written = row.get('updated_at') or row.get('created_at')
     if written is None:
         return None
     age = (now - timeutils.normalize_time(written)).total_seconds()

@@ -1,0 +1,350 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""Tests of the resource check as the driver calls it."""
+
+import types
+from unittest import mock
+
+import fixtures
+from nova import exception
+import nova.conf
+from nova.objects import migrate_data
+from nova.virt.libvirt import driver as libvirt_driver
+from oslo_config import fixture as config_fixture
+import testtools
+
+from nova_blockmig.compute import check
+from nova_blockmig.compute import image_base
+from nova_blockmig.compute import inflight
+from nova_blockmig.core import model
+from nova_blockmig.core import sizes
+from nova_blockmig.host import files
+
+UUID = 'bd261aa7-728b-4edb-bd18-2ae2370b6549'
+MIB, GIB = 2**20, 2**30
+FREE = 94 * GIB
+
+
+def row(**values):
+    given = {
+        'host': 'server-01',
+        'memory_mb': 20077,
+        'free_ram_mb': 7277,
+        'ram_allocation_ratio': 1.0,
+        'local_gb': 115,
+        'local_gb_used': 21,
+        'disk_allocation_ratio': 1.0,
+        'disk_available_least': 62,
+    }
+    return {**given, **values}
+
+
+def instance(uuid=UUID, memory_mb=4096):
+    return types.SimpleNamespace(
+        uuid=uuid,
+        image_ref='c5a6b1b4',
+        flavor=types.SimpleNamespace(
+            memory_mb=memory_mb, root_gb=10, ephemeral_gb=0, swap=0
+        ),
+    )
+
+
+def migration_data(name='tmpaaaaaa'):
+    # What Nova's own check leaves there is never what comes out.
+    return migrate_data.LibvirtLiveMigrateData(
+        filename=name, disk_available_mb=-1
+    )
+
+
+class Case(testtools.TestCase):
+    def setUp(self):
+        super().setUp()
+        path = self.useFixture(fixtures.TempDir()).path
+        conf = self.useFixture(config_fixture.Config(nova.conf.CONF))
+        self.conf = conf
+        conf.config(instances_path=path, host='server-01')
+        conf.config(reserved_host_disk_mb=0)
+        conf.config(group='libvirt', images_type='qcow2')
+        self.log = self.useFixture(fixtures.FakeLogger())
+        self.others = self.fake(inflight, 'others', return_value=())
+        self.base = self.fake(image_base, 'to_fetch', return_value=None)
+        self.fake(files, 'free_bytes', side_effect=lambda _: FREE)
+        self.driver = mock.Mock()
+
+    def fake(self, where, name, **values):
+        patcher = mock.patch.object(where, name, **values)
+        self.addCleanup(patcher.stop)
+        return patcher.start()
+
+    def checker(self, mode=model.OverCommit.VIRTUAL):
+        policy = model.Policy(disk_over_commit=mode)
+        return check.ResourceCheck(self.driver, policy)
+
+
+class AtDestinationTest(Case):
+    def run_check(
+        self,
+        requested=None,
+        block_migration=True,
+        policy=model.OverCommit.VIRTUAL,
+        vm=None,
+        **columns,
+    ):
+        data = migration_data()
+        self.checker(policy).at_destination(
+            'context',
+            vm or instance(),
+            row(**columns),
+            data,
+            block_migration,
+            requested,
+        )
+        return data
+
+    def refusal(self, **values):
+        error = self.assertRaises(
+            exception.MigrationPreCheckError, self.run_check, **values
+        )
+        return error.format_message()
+
+    def test_the_request_wins(self):
+        for policy in model.OverCommit:
+            data = self.run_check(False, policy=policy)
+            self.assertEqual(62 * 1024, data.disk_available_mb)
+            self.assertIs(False, data.disk_over_commit)
+            data = self.run_check(True, policy=policy)
+            self.assertEqual(94 * 1024, data.disk_available_mb)
+            self.assertIs(True, data.disk_over_commit)
+
+    def test_the_policy_decides_what_the_request_leaves_open(self):
+        data = self.run_check(None, policy=model.OverCommit.VIRTUAL)
+        self.assertIs(False, data.disk_over_commit)
+        data = self.run_check(None, policy=model.OverCommit.ACTUAL)
+        self.assertIs(True, data.disk_over_commit)
+
+    def test_skip_leaves_the_data_alone(self):
+        data = self.run_check(None, policy=model.OverCommit.SKIP)
+        self.assertNotIn('disk_over_commit', data)
+        self.assertEqual(-1, data.disk_available_mb)
+        self.base.assert_not_called()
+
+    def test_skip_is_about_disk_only(self):
+        message = self.refusal(policy=model.OverCommit.SKIP, free_ram_mb=1)
+        self.assertIn('RAM: needs 4 GiB', message)
+
+    def test_auto_is_checked_as_well(self):
+        data = self.run_check(block_migration=None)
+        self.assertEqual(62 * 1024, data.disk_available_mb)
+
+    def test_shared_storage_is_none_of_ours(self):
+        data = self.run_check(block_migration=False, free_ram_mb=1)
+        self.assertEqual(-1, data.disk_available_mb)
+        self.assertNotIn('disk_over_commit', data)
+        self.others.assert_not_called()
+
+    def test_mebibytes_are_rounded_down(self):
+        self.fake(files, 'free_bytes', return_value=GIB - 1)
+        self.assertEqual(1023, self.run_check().disk_available_mb)
+
+    def test_a_negative_number_never_reaches_the_source(self):
+        """Stock Nova would refuse an instance without local disks."""
+        self.assertEqual(
+            0, self.run_check(disk_available_least=-7).disk_available_mb
+        )
+
+    def test_null_is_told_and_holds_nothing(self):
+        data = self.run_check(disk_available_least=None)
+        self.assertEqual(0, data.disk_available_mb)
+        self.assertIn('has no disk_available_least', self.log.output)
+
+    def test_reserve(self):
+        self.conf.config(reserved_host_disk_mb=2048)
+        self.assertEqual(60 * 1024, self.run_check().disk_available_mb)
+
+    def test_disks_that_are_not_in_files_are_not_measured(self):
+        self.conf.config(group='libvirt', images_type='lvm')
+        self.fake(files, 'free_bytes', return_value=1)
+        self.assertEqual(62 * 1024, self.run_check().disk_available_mb)
+
+    def test_incoming_migrations(self):
+        coming = sizes.Incoming('other', 4 * GIB, 50 * GIB, 50 * GIB)
+        self.others.return_value = (coming,)
+        message = self.refusal()
+        self.assertIn('incoming migrations -4 GiB', message)
+        data = self.run_check(vm=instance(memory_mb=1024))
+        self.assertEqual(12 * 1024, data.disk_available_mb)
+
+    def test_image_base(self):
+        self.base.return_value = sizes.ImageBase(2 * GIB, 63 * GIB)
+        message = self.refusal(free_ram_mb=1)
+        self.assertIn('RAM: needs 4 GiB', message)
+        self.assertIn('image base: needs 63 GiB, 62 GiB available', message)
+        self.base.return_value = sizes.ImageBase(2 * GIB, 62 * GIB)
+        self.assertEqual(60 * 1024, self.run_check().disk_available_mb)
+
+    def test_names(self):
+        message = self.refusal(free_ram_mb=1)
+        self.assertIn(f'instance {UUID} does not fit on server-01', message)
+
+    def test_one_line_for_the_log(self):
+        self.run_check()
+        lines = self.log.output.strip().splitlines()
+        self.assertEqual(1, len(lines))
+        self.assertIn(
+            'RAM: needs 4 GiB, 7.11 GiB available [RAM: memory x 1 19.61 '
+            'GiB, used -12.5 GiB]; disk (virtual sizes): 62 GiB available '
+            '[disk: disk_available_least 62 GiB]',
+            lines[0],
+        )
+
+
+class PromiseTest(Case):
+    """Two checks, of which the second is made before Nova shows the first.
+
+    What the database has is taken away, so only the promises are left.
+    """
+
+    def setUp(self):
+        super().setUp()
+        self.others.side_effect = lambda _, vm, reservations, __: [
+            one for one in reservations.current() if one.instance != vm.uuid
+        ]
+        self.check = self.checker()
+        self.first = migration_data('tmpfirst')
+        self.second = migration_data('tmpsecond')
+        self.start('first', self.first)
+
+    def start(self, uuid, data):
+        self.check.at_destination(
+            'context', instance(uuid), row(), data, True, None
+        )
+
+    def assert_refused(self, uuid):
+        self.assertRaises(
+            exception.MigrationPreCheckError, self.start, uuid, self.second
+        )
+
+    def test_the_second_finds_the_first(self):
+        self.assert_refused('second')
+
+    def test_a_refused_one_has_no_promise(self):
+        self.assert_refused('second')
+        self.check.check_ended(self.first)
+        self.start('third', self.second)
+
+    def test_the_source_refused_the_first(self):
+        self.check.check_ended(self.first)
+        self.start('second', self.second)
+
+    def test_the_source_agreed(self):
+        self.check.source_agreed(instance('first'))
+        self.check.check_ended(self.first)
+        self.assert_refused('second')
+
+    def test_the_same_instance_again(self):
+        self.start('first', self.second)
+
+
+class BeforeMeasuringTest(Case):
+    """An instance counts once two reports in a row have seen its domain."""
+
+    def report(self, *uuids):
+        self.driver._host.list_instance_domains.side_effect = None
+        self.driver._host.list_instance_domains.return_value = [
+            mock.Mock(UUIDString=lambda uuid=uuid: uuid) for uuid in uuids
+        ]
+        self.check.before_measuring()
+
+    def counted(self):
+        self.check.at_destination(
+            'context', instance(), row(), migration_data(), True, None
+        )
+        return self.others.call_args.args[3]
+
+    def setUp(self):
+        super().setUp()
+        self.check = self.checker()
+
+    def test_two_reports(self):
+        self.assertEqual(set(), self.counted())
+        self.report('a')
+        self.assertEqual(set(), self.counted())
+        self.report('a', 'b')
+        self.assertEqual({'a'}, self.counted())
+        self.report('b')
+        self.assertEqual({'b'}, self.counted())
+
+    def test_libvirt_down(self):
+        self.report('a')
+        self.driver._host.list_instance_domains.side_effect = (
+            libvirt_driver.libvirt.libvirtError('down')
+        )
+        self.check.before_measuring()
+        self.assertEqual(set(), self.counted())
+        self.report('a')
+        self.assertEqual(set(), self.counted())
+
+
+class AtSourceTest(Case):
+    NEEDS = (
+        sizes.DiskNeed('disk', 10 * GIB, 217 * MIB),
+        sizes.DiskNeed('disk.eph0', 5 * GIB, 0, MIB),
+    )
+
+    def run_check(self, available, flag=None, ours=True, policy='virtual'):
+        data = migration_data()
+        data.disk_available_mb = available // MIB
+        if flag is not None:
+            data.disk_over_commit = flag
+        self.checker(model.OverCommit(policy)).at_source(
+            instance(), data, self.NEEDS, destination_is_ours=ours
+        )
+
+    def assert_boundary(self, need, **values):
+        self.run_check(need, **values)
+        error = self.assertRaises(
+            exception.MigrationPreCheckError,
+            self.run_check,
+            need - MIB,
+            **values,
+        )
+        self.assertIn('1 MiB short', error.format_message())
+
+    def test_virtual_sizes(self):
+        for policy in model.OverCommit:
+            self.assert_boundary(15 * GIB, flag=False, policy=policy)
+
+    def test_allocated_sizes(self):
+        for policy in model.OverCommit:
+            self.assert_boundary(218 * MIB, flag=True, policy=policy)
+
+    def test_our_destination_says_skip(self):
+        self.run_check(0, ours=True)
+
+    def test_a_stock_destination_does_not_say(self):
+        self.assert_boundary(15 * GIB, ours=False)
+
+    def test_a_stock_destination_sends_a_number_for_virtual_sizes(self):
+        self.assert_boundary(15 * GIB, ours=False, policy='actual')
+
+    def test_skip_with_a_stock_destination(self):
+        self.run_check(0, ours=False, policy='skip')
+
+    def test_one_line_for_the_log(self):
+        self.run_check(15 * GIB, flag=False)
+        self.assertEqual(
+            f'Resource check: instance {UUID} fits on the destination: disk '
+            '(virtual sizes): needs 15 GiB, 15 GiB available',
+            self.log.output.strip(),
+        )

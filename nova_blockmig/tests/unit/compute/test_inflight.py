@@ -1,0 +1,227 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""Tests of what is on its way to a host."""
+
+import os
+import types
+from unittest import mock
+
+import fixtures
+from nova import objects
+import nova.conf
+from oslo_config import fixture as config_fixture
+import testtools
+
+from nova_blockmig.compute import inflight
+from nova_blockmig.core import sizes
+
+MIB, GIB = 2**20, 2**30
+SELF, A, B, C = 'self', 'aaaa', 'bbbb', 'cccc'
+
+
+def instance(uuid, **flavor):
+    given = {'memory_mb': 2048, 'root_gb': 10, 'ephemeral_gb': 5, 'swap': 512}
+    return types.SimpleNamespace(
+        uuid=uuid,
+        image_ref='c5a6b1b4',
+        flavor=types.SimpleNamespace(**{**given, **flavor}),
+    )
+
+
+def migration(uuid, **values):
+    given = {
+        'instance_uuid': uuid,
+        'dest_compute': 'server-01',
+        'dest_node': 'server-01',
+        'disk_remaining': None,
+    }
+    return types.SimpleNamespace(**{**given, **values})
+
+
+class NeedsTest(testtools.TestCase):
+    def test_by_flavor(self):
+        incoming = inflight.needs(instance(A))
+        self.assertEqual(2 * GIB, incoming.memory_bytes)
+        self.assertEqual(15 * GIB + 512 * MIB, incoming.disk_bytes)
+        self.assertEqual(incoming.disk_bytes, incoming.left_bytes)
+
+    def test_a_volume_backed_instance_has_no_root_disk(self):
+        one = instance(A)
+        one.image_ref = ''
+        self.assertEqual(5 * GIB + 512 * MIB, inflight.needs(one).disk_bytes)
+
+
+class OthersTest(testtools.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.path = self.useFixture(fixtures.TempDir()).path
+        conf = self.useFixture(config_fixture.Config(nova.conf.CONF))
+        conf.config(instances_path=self.path, host='server-01')
+        self.now = 1000.0
+        self.reservations = inflight.Reservations(lambda: self.now)
+        self.context = mock.Mock()
+        self.migrations: list[types.SimpleNamespace] = []
+        self.instances = [instance(uuid) for uuid in (A, B, C)]
+        self.migration_list = self.fake(
+            'MigrationList', lambda *_: self.migrations
+        )
+        self.instance_list = self.fake(
+            'InstanceList',
+            lambda _, filters, **__: [
+                i for i in self.instances if i.uuid in filters['uuid']
+            ],
+        )
+
+    def fake(self, name, query):
+        patcher = mock.patch.object(objects, name, create=True)
+        patched = patcher.start()
+        self.addCleanup(patcher.stop)
+        patched.get_by_filters.side_effect = query
+        return patched
+
+    def others(self, counted=()):
+        found = inflight.others(
+            self.context, instance(SELF), self.reservations, counted
+        )
+        return {one.instance: one for one in found}
+
+    def test_nothing_takes_one_trip(self):
+        self.assertEqual({}, self.others())
+        self.migration_list.get_by_filters.assert_called_once_with(
+            self.context.elevated.return_value,
+            {
+                'host': 'server-01',
+                'migration_type': 'live-migration',
+                'status': ['accepted', 'queued', 'preparing', 'running'],
+            },
+        )
+        self.instance_list.get_by_filters.assert_not_called()
+
+    def test_several_take_two_trips(self):
+        self.migrations = [migration(A), migration(B)]
+        self.assertEqual({A, B}, set(self.others()))
+        self.instance_list.get_by_filters.assert_called_once_with(
+            self.context.elevated.return_value,
+            {'uuid': [A, B], 'deleted': False},
+            expected_attrs=['flavor'],
+        )
+
+    def test_outgoing_ones_do_not_count(self):
+        self.migrations = [migration(A, dest_compute='server2')]
+        self.assertEqual({}, self.others())
+
+    def test_a_request_that_names_the_host_has_not_passed_yet(self):
+        """Else two such requests would each refuse the other."""
+        self.migrations = [migration(A, dest_node=None)]
+        self.assertEqual({}, self.others())
+
+    def test_not_the_instance_itself(self):
+        self.migrations = [migration(SELF)]
+        self.reservations.hold(inflight.needs(instance(SELF)), 'x', 60)
+        self.assertEqual({}, self.others())
+
+    def test_an_instance_that_is_gone(self):
+        self.migrations = [migration('gone'), migration(A)]
+        self.assertEqual({A}, set(self.others()))
+
+    def test_what_is_left_is_what_libvirt_says(self):
+        self.migrations = [migration(A, disk_remaining=7 * GIB)]
+        one = self.others()[A]
+        self.assertEqual(7 * GIB, one.left_bytes)
+        self.assertEqual(15 * GIB + 512 * MIB, one.disk_bytes)
+
+    def test_zero_says_nothing(self):
+        self.migrations = [migration(A, disk_remaining=0)]
+        one = self.others()[A]
+        self.assertEqual(one.disk_bytes, one.left_bytes)
+
+    def test_what_is_written_already_is_not_left(self):
+        os.mkdir(os.path.join(self.path, A))
+        disk = os.path.join(self.path, A, 'disk')
+        with open(disk, 'wb') as file:
+            file.write(os.urandom(MIB))
+        written = os.stat(disk).st_blocks * 512
+        self.migrations = [migration(A)]
+        one = self.others()[A]
+        self.assertEqual(one.disk_bytes - written, one.left_bytes)
+
+    def test_never_less_than_nothing(self):
+        os.mkdir(os.path.join(self.path, A))
+        with open(os.path.join(self.path, A, 'disk'), 'wb') as file:
+            file.write(os.urandom(MIB))
+        self.instances = [instance(A, root_gb=0, ephemeral_gb=0, swap=0)]
+        self.migrations = [migration(A)]
+        self.assertEqual(0, self.others()[A].left_bytes)
+
+    def test_counted_ones_are_marked(self):
+        self.migrations = [migration(A), migration(B)]
+        found = self.others(counted={B})
+        self.assertEqual((False, True), (found[A].counted, found[B].counted))
+
+    def test_a_promise_counts_until_the_database_shows_it(self):
+        promise = sizes.Incoming(A, 1, 2, 3)
+        self.reservations.hold(promise, 'x', 60)
+        self.assertEqual(promise, self.others()[A])
+        self.migrations = [migration(A)]
+        self.assertEqual(2 * GIB, self.others()[A].memory_bytes)
+
+
+class ReservationsTest(testtools.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.now = 1000.0
+        self.reservations = inflight.Reservations(lambda: self.now)
+
+    def hold(self, uuid, check='x', seconds=60):
+        self.reservations.hold(sizes.Incoming(uuid, 1, 1, 1), check, seconds)
+
+    @property
+    def held(self):
+        return [i.instance for i in self.reservations.current()]
+
+    def test_it_runs_out(self):
+        self.hold(A)
+        self.now += 59
+        self.assertEqual([A], self.held)
+        self.now += 1
+        self.assertEqual([], self.held)
+
+    def test_it_ends_with_a_check_that_failed(self):
+        self.hold(A, 'x')
+        self.hold(B, 'y')
+        self.reservations.end_check('x')
+        self.assertEqual([B], self.held)
+
+    def test_it_outlives_a_check_that_passed(self):
+        self.hold(A, 'x', 10)
+        self.reservations.checked(A, 60)
+        self.reservations.end_check('x')
+        self.now += 59
+        self.assertEqual([A], self.held)
+        self.now += 1
+        self.assertEqual([], self.held)
+
+    def test_a_second_check_replaces_the_first(self):
+        self.hold(A, 'x')
+        self.reservations.checked(A, 60)
+        self.hold(A, 'y')
+        self.reservations.end_check('x')
+        self.assertEqual([A], self.held)
+        self.reservations.end_check('y')
+        self.assertEqual([], self.held)
+
+    def test_unknown_ones_do_no_harm(self):
+        self.reservations.checked(A, 60)
+        self.reservations.end_check('x')
+        self.assertEqual([], self.held)
