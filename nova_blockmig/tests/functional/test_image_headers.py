@@ -404,6 +404,27 @@ class TestAgainstNova(testtools.TestCase):
             ['vdb', 'vdd', 'vde', 'vdh'], [d.target_dev for d in asked]
         )
 
+    def test_equal_errors(self) -> None:
+        damaged = self.qemu.create('damaged')
+        with open(damaged, 'r+b') as file:
+            # A first table too small for the disk.
+            file.seek(24)
+            file.write(struct.pack('>Q', 2**50))
+        stock = self.driver._get_instance_disk_info_from_config
+        for path, expected in (
+            (os.path.join(self.qemu.path, 'gone'), exception.DiskNotFound),
+            (damaged, exception.InvalidDiskInfo),
+        ):
+            config = vconfig.LibvirtConfigGuest()
+            config.devices = [
+                self.device(self.qemu.create('good'), 'qcow2', 'vda'),
+                self.device(path, 'qcow2', 'vdb'),
+            ]
+            self.assertRaises(expected, stock, config, None)
+            self.assertRaises(
+                expected, disks.instance_disk_info, config, None, stock
+            )
+
     def test_header_from_qemu_img(self) -> None:
         self.qemu.create('base')
         path = self.qemu.create('a', '-b', 'base', '-F', 'qcow2')
