@@ -20,6 +20,7 @@ from oslo_serialization import jsonutils
 
 from nova_blockmig import conf
 from nova_blockmig.compute import aborted
+from nova_blockmig.compute import check
 from nova_blockmig.compute import destination
 from nova_blockmig.compute import disks
 from nova_blockmig.compute import kernels
@@ -39,12 +40,17 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
         super().__init__(virtapi, read_only)
         conf.register_opts(CONF)
         policy = conf.policy(CONF)
+        self._check = check.ResourceCheck(self, policy)
         self._source = source.Source(self, policy)
         self._destination = destination.Destination(self)
 
     def init_host(self, host: str) -> None:
         super().init_host(host)
         startup.log(conf.describe(CONF))
+
+    def get_available_resource(self, nodename: Any) -> Any:
+        self._check.before_measuring()
+        return super().get_available_resource(nodename)
 
     # On the destination, in the order of a migration.
 
@@ -58,7 +64,7 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
         disk_over_commit: Any = False,
     ) -> Any:
         with self._destination.removing_test_file_on_error(instance):
-            return super().check_can_live_migrate_destination(
+            data = super().check_can_live_migrate_destination(
                 context,
                 instance,
                 src_compute_info,
@@ -66,6 +72,15 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
                 block_migration,
                 disk_over_commit,
             )
+            self._check.at_destination(
+                context,
+                instance,
+                dst_compute_info,
+                data,
+                block_migration,
+                disk_over_commit,
+            )
+        return data
 
     def _create_shared_storage_test_file(self, instance: Any) -> str:
         filename = super()._create_shared_storage_test_file(instance)
@@ -81,8 +96,18 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
         allocs: Any,
     ) -> Any:
         self._destination.check_source(ctxt, instance, migrate_data)
-        return super().check_source_migrate_data_at_dest(
+        data = super().check_source_migrate_data_at_dest(
             ctxt, instance, migrate_data, migration, limits, allocs
+        )
+        self._check.source_agreed(instance)
+        return data
+
+    def cleanup_live_migration_destination_check(
+        self, context: Any, dest_check_data: Any
+    ) -> None:
+        self._check.check_ended(dest_check_data)
+        super().cleanup_live_migration_destination_check(
+            context, dest_check_data
         )
 
     def pre_live_migration(
@@ -168,8 +193,30 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
             context, instance, dest_check_data, block_device_info
         )
         if data.block_migration:
-            self._source.check(context, instance, data, block_device_info)
+            inspection = self._source.check(
+                context, instance, data, block_device_info
+            )
+            self._check.at_source(
+                instance,
+                data,
+                inspection.needs(),
+                destination_is_ours=inspection.for_ours,
+            )
         return data
+
+    def _assert_dest_node_has_enough_disk(
+        self,
+        context: Any,
+        instance: Any,
+        available_mb: Any,
+        disk_over_commit: Any,
+        block_device_info: Any,
+    ) -> None:
+        """Left to check_can_live_migrate_source, for every microversion.
+
+        Nova calls this only for a request that says how to check, and
+        before it is known how each disk travels.
+        """
 
     def get_instance_disk_info(
         self, instance: Any, block_device_info: Any = None

@@ -29,7 +29,6 @@ from nova_blockmig.core import content
 from nova_blockmig.core import marks
 from nova_blockmig.core import model
 from nova_blockmig.core import payload
-from nova_blockmig.core import plan
 from nova_blockmig.host import digests
 from nova_blockmig.host import headers
 
@@ -334,13 +333,20 @@ class DiskInfoTest(Case):
         self.assertEqual(model.Travel.CARRY, notes['disk.config'].travel)
 
 
-class AddedBytesTest(Case):
-    def test_the_base_is_the_bound(self):
-        inspection = self.check()
-        with_base = [d for d in inspection.disks if d.base]
+class NeedsTest(Case):
+    def test_a_fetched_base_is_the_image_cache_s(self):
+        needs = {need.name: need for need in self.check().needs()}
+        self.assertEqual(0, needs['disk'].added_bytes)
+        self.assertEqual(MIB, needs['disk'].virtual_bytes)
+        self.assertEqual(4096, needs['disk'].allocated_bytes)
+
+    def test_what_is_taken_along_of_a_base_counts(self):
+        needs = {need.name: need for need in self.check().needs()}
         self.assertEqual(
-            sum(os.stat(d.base.path).st_blocks * 512 for d in with_base),
-            source.added_bytes(inspection.disks),
+            os.stat(self.eph_base).st_blocks * 512,
+            needs['disk.eph0'].added_bytes,
         )
-        self.assertEqual(2, len(with_base))
-        self.assertEqual(plan.Peer.OURS, self.source._facts[UUID].destination)
+
+    def test_a_config_drive_has_no_base(self):
+        needs = {need.name: need for need in self.check().needs()}
+        self.assertEqual(0, needs['disk.config'].added_bytes)
