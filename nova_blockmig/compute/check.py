@@ -17,6 +17,7 @@ At the destination: RAM, the image base, and how much disk there is. At the
 source, which knows the disks: whether they fit into it.
 """
 
+from collections.abc import Iterable
 from collections.abc import Sequence
 import threading
 from typing import Any
@@ -31,6 +32,7 @@ from nova_blockmig.compute import capacity
 from nova_blockmig.compute import image_base
 from nova_blockmig.compute import images_type
 from nova_blockmig.compute import inflight
+from nova_blockmig.core import marks
 from nova_blockmig.core import model
 from nova_blockmig.core import resources
 from nova_blockmig.core import sizes
@@ -44,6 +46,8 @@ LOG = logging.getLogger(__name__)
 # counts a migrated instance; see before_measuring().
 _PROMISE_RUNS = 2
 _PROMISE_SECONDS = 120
+
+_TAKES_BASE_ALONG = (model.Travel.CARRY, model.Travel.FLATTEN)
 
 
 class ResourceCheck:
@@ -159,21 +163,23 @@ class ResourceCheck:
         instance: Any,
         data: Any,
         needs: Sequence[sizes.DiskNeed],
-        *,
-        destination_is_ours: bool,
     ) -> None:
         """Check that the disks fit into what the destination has.
 
         A stock destination does not say how to check a request that leaves
-        it open; the number it sends is for virtual sizes.
+        it open; the number it sends is for virtual sizes. One of ours says
+        it, unless there is nothing to check.
 
-        :param needs: the disks as they will be on the destination.
+        :param data: the migrate data, with either host's mark on its
+            filename if the destination is one of ours.
+        :param needs: the disks as they will be on the destination; see
+            :func:`disk_needs`.
         :raises MigrationPreCheckError: they do not fit.
         """
         mode = self._policy.disk_over_commit
         if 'disk_over_commit' in data:
             mode = self._mode(data.disk_over_commit)
-        elif destination_is_ours:
+        elif _ours(data.filename):
             mode = model.OverCommit.SKIP
         elif mode is model.OverCommit.ACTUAL:
             mode = model.OverCommit.VIRTUAL
@@ -184,6 +190,38 @@ class ResourceCheck:
         outcome = verdict.Verdict(instance.uuid, 'the destination', (row,))
         _assert_fits(outcome)
         LOG.info('Resource check: %s', outcome.sentence(), instance=instance)
+
+
+def disk_needs(routes: Iterable[model.Route]) -> tuple[sizes.DiskNeed, ...]:
+    """What disks that travel like this need on the destination.
+
+    A base that is carried, or pulled into the overlay, adds at most what it
+    occupies here.
+    """
+    return tuple(
+        sizes.DiskNeed(
+            name=route.disk.name,
+            virtual_bytes=route.disk.virtual_bytes,
+            allocated_bytes=route.disk.allocated_bytes,
+            added_bytes=(
+                files.allocated_bytes(route.disk.base.path)
+                if route.disk.base and route.travel in _TAKES_BASE_ALONG
+                else 0
+            ),
+        )
+        for route in routes
+    )
+
+
+def _ours(filename: str) -> bool:
+    """Whether the destination runs this driver.
+
+    The source marks the name only if the destination has.
+    """
+    return (
+        marks.read_destination(filename) is not None
+        or marks.read_source(filename) is not None
+    )
 
 
 def _room(base: sizes.ImageBase | None) -> sizes.DiskRoom:

@@ -13,6 +13,7 @@
 
 """Tests of the resource check as the driver calls it."""
 
+import os
 import types
 from unittest import mock
 
@@ -27,6 +28,7 @@ import testtools
 from nova_blockmig.compute import check
 from nova_blockmig.compute import image_base
 from nova_blockmig.compute import inflight
+from nova_blockmig.core import marks
 from nova_blockmig.core import model
 from nova_blockmig.core import sizes
 from nova_blockmig.host import files
@@ -296,20 +298,57 @@ class BeforeMeasuringTest(Case):
         self.assertEqual(set(), self.counted())
 
 
+class DiskNeedsTest(Case):
+    def needs(self, travel, base=True):
+        path = self.useFixture(fixtures.TempDir()).join('base')
+        with open(path, 'wb') as file:
+            file.write(b'x' * MIB)
+            file.truncate(GIB)
+        self.allocated = os.stat(path).st_blocks * 512
+        disk = model.Disk(
+            name='disk.eph0',
+            path='/nowhere',
+            target='vdb',
+            format='qcow2',
+            virtual_bytes=5 * GIB,
+            allocated_bytes=3 * MIB,
+            base=model.Base(path, model.BaseKind.HOST_MADE) if base else None,
+        )
+        return check.disk_needs([model.Route(disk, travel, 'a reason')])
+
+    def test_a_base_that_comes_along_is_added(self):
+        for travel in (model.Travel.CARRY, model.Travel.FLATTEN):
+            (need,) = self.needs(travel)
+            self.assertEqual(
+                sizes.DiskNeed('disk.eph0', 5 * GIB, 3 * MIB, self.allocated),
+                need,
+            )
+            self.assertGreaterEqual(self.allocated, MIB)
+            self.assertLess(self.allocated, GIB)
+
+    def test_a_base_that_is_fetched_is_the_destinations(self):
+        for travel in (model.Travel.FETCH, model.Travel.COPY):
+            self.assertEqual(0, self.needs(travel)[0].added_bytes)
+
+    def test_no_base(self):
+        self.assertEqual(
+            0, self.needs(model.Travel.CARRY, base=False)[0].added_bytes
+        )
+
+
 class AtSourceTest(Case):
     NEEDS = (
         sizes.DiskNeed('disk', 10 * GIB, 217 * MIB),
         sizes.DiskNeed('disk.eph0', 5 * GIB, 0, MIB),
     )
 
-    def run_check(self, available, flag=None, ours=True, policy='virtual'):
-        data = migration_data()
+    def run_check(self, available, flag=None, ours='', policy='virtual'):
+        data = migration_data(f'tmpaaaaaa{ours}')
         data.disk_available_mb = available // MIB
         if flag is not None:
             data.disk_over_commit = flag
-        self.checker(model.OverCommit(policy)).at_source(
-            instance(), data, self.NEEDS, destination_is_ours=ours
-        )
+        checker = self.checker(model.OverCommit(policy))
+        checker.at_source(instance(), data, self.NEEDS)
 
     def assert_boundary(self, need, **values):
         self.run_check(need, **values)
@@ -330,16 +369,20 @@ class AtSourceTest(Case):
             self.assert_boundary(218 * MIB, flag=True, policy=policy)
 
     def test_our_destination_says_skip(self):
-        self.run_check(0, ours=True)
+        mark = marks.DestinationMark(version=1, images_type='qcow2')
+        name = marks.mark_destination('', mark)
+        for ours in (name, marks.mark_source(name, 1)):
+            for policy in model.OverCommit:
+                self.run_check(0, ours=ours, policy=policy)
 
     def test_a_stock_destination_does_not_say(self):
-        self.assert_boundary(15 * GIB, ours=False)
+        self.assert_boundary(15 * GIB)
 
     def test_a_stock_destination_sends_a_number_for_virtual_sizes(self):
-        self.assert_boundary(15 * GIB, ours=False, policy='actual')
+        self.assert_boundary(15 * GIB, policy='actual')
 
     def test_skip_with_a_stock_destination(self):
-        self.run_check(0, ours=False, policy='skip')
+        self.run_check(0, policy='skip')
 
     def test_one_line_for_the_log(self):
         self.run_check(15 * GIB, flag=False)
