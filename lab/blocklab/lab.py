@@ -1,0 +1,200 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A lab that is up, for those who use it: the demo and the tests.
+
+    lab = blocklab.Lab()                # or Lab('name')
+    lab.host('server2').run(['virsh', 'list'])
+    lab.cloud.compute.servers()         # openstacksdk, as administrator
+    lab.instances_path('server2')       # seen from the machine itself
+    lab.log_path('nova-compute@server2')
+    lab.restart(['nova-compute@server2'])
+    lab.client('nova', 'live-migration', '--block-migrate', 'med', 'server-01')
+
+Nothing here starts a lab: see `blocklab.up`.
+"""
+
+import functools
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from blocklab import cloud
+from blocklab import keeping
+from blocklab import layout as layouts
+from blocklab import releases
+from blocklab import run
+from blocklab import services
+from blocklab import settings as lab_settings
+from blocklab.errors import BadInput
+from blocklab.host import Host
+from blocklab.layout import Layout
+from blocklab.progress import Progress
+from blocklab.releases import Release
+from blocklab.services import Service
+from blocklab.settings import Settings
+from blocklab.supervise import Supervisor
+
+
+class Lab:
+    """A lab that was brought up before.
+
+    :param name: the lab's name; by default LABCTL_NAME or 'blockmig'.
+    :raises BadInput: there is no such lab.
+    """
+
+    def __init__(
+        self, name: str | None = None, progress: Progress | None = None
+    ) -> None:
+        self.layout: Layout = layouts.named(name)
+        self.progress = progress or Progress()
+        settings = lab_settings.load(self.layout.settings)
+        if settings is None:
+            raise BadInput(
+                f'There is no lab {self.layout.name!r} on this machine.',
+                'Bring it up with "labctl up".',
+            )
+        self.settings: Settings = settings
+        self.supervisor = Supervisor(self.layout)
+
+    @property
+    def release(self) -> Release:
+        return releases.named(self.settings.choices.release)
+
+    @property
+    def services(self) -> tuple[Service, ...]:
+        return services.all_services(
+            self.layout, self.release, self.settings.choices
+        )
+
+    @property
+    def is_up(self) -> bool:
+        """Whether its supervisor runs; its services may not."""
+        return self.supervisor.pid() is not None
+
+    @functools.cached_property
+    def cloud(self) -> Any:
+        """An administrator's openstack.connection.Connection."""
+        self.require_up()
+        return cloud.connect(
+            self.host(layouts.CONTROLLER), self.settings.passwords['admin']
+        )
+
+    def require_up(self) -> None:
+        """:raises BadInput: the lab is down."""
+        if not self.is_up:
+            raise BadInput(
+                f'The lab {self.layout.name!r} is down.',
+                'Bring it up with "labctl up".',
+            )
+
+    def host(self, name: str) -> Host:
+        """The host 'controller', 'server2' or 'server-01'.
+
+        :raises BadInput: no such host.
+        """
+        return Host(self.layout.host(name))
+
+    def service(self, name: str) -> Service:
+        """The service of that name.
+
+        :raises BadInput: no such service.
+        """
+        for service in self.services:
+            if service.name == name:
+                return service
+        raise BadInput(
+            f'There is no service {name!r} in the lab.',
+            'Its services are ' + ', '.join(s.name for s in self.services)
+            + '.',
+        )  # fmt: skip
+
+    def instances_path(self, host: str) -> Path:
+        """Where a host's instances are, as the machine itself sees it.
+
+        What is mounted on /var/lib/nova/instances inside the host's mount
+        namespace is seen only there: use `host(name).run` then.
+        """
+        return self.layout.host(host).instances
+
+    def log_path(self, service: str) -> Path:
+        """The log of a service."""
+        return self.service(service).log
+
+    def credentials(self) -> dict[str, str]:
+        """The environment of an administrator's command line."""
+        return cloud.variables(
+            self.layout.controller.address, self.settings.passwords['admin']
+        )
+
+    def client_command(self, *words: str) -> list[str]:
+        """The command line of a client ('openstack', 'nova') of the
+        release, to be run with `credentials()` in its environment."""
+        client, *rest = words
+        return [
+            'nsenter',
+            f'--net={self.layout.controller.network_namespace}',
+            '--',
+            str(self.release.venv / 'bin' / client),
+            *rest,
+        ]
+
+    def client(self, *words: str) -> str:
+        """Run a client to its end; what it wrote to standard output.
+
+        :raises blocklab.errors.CommandFailed: the status is not 0.
+        """
+        self.require_up()
+        return run.run(
+            f'"{" ".join(words)}"',
+            self.client_command(*words),
+            extra_environment=self.credentials(),
+        )
+
+    def restart(self, names: Iterable[str]) -> None:
+        """Restart services, one after the other, and wait for all.
+
+        :raises BadInput: no such service, or the lab is down.
+        :raises blocklab.errors.ServiceFailed: one does not come up.
+        """
+        self.require_up()
+        chosen = [self.service(name) for name in names]
+        keeper = keeping.Keeper(self.layout, self.supervisor, self.progress)
+        for service in chosen:
+            keeper.restart(service)
+        self.wait_until_reporting()
+
+    def problems(self) -> dict[str, str]:
+        """Service -> what is wrong with it; empty when all is well."""
+        return keeping.local_problems(
+            self.services, self.supervisor
+        ) or cloud.problems(
+            self.cloud,
+            [host.name for host in self.layout.computes],
+            self._began(),
+        )
+
+    def wait_until_reporting(self, patience: float = 120) -> None:
+        """Wait until every service is well.
+
+        :raises blocklab.errors.ServiceFailed: one is not, in the end.
+        """
+        keeping.wait(self.problems, self.log_path, patience)
+
+    def _began(self) -> dict[str, float]:
+        began = {}
+        for name, pid in self.supervisor.processes().items():
+            if pid is not None and psutil.pid_exists(pid):
+                began[name] = psutil.Process(pid).create_time()
+        return began

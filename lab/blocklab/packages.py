@@ -1,0 +1,115 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What the lab takes from Debian."""
+
+import contextlib
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from blocklab import run
+
+PACKAGES = (
+    # the controller
+    'mariadb-server',
+    'rabbitmq-server',
+    'ovn-central',
+    # the compute hosts
+    'dosfstools',
+    'e2fsprogs',
+    'ethtool',
+    'genisoimage',
+    'iproute2',
+    'libvirt-clients',
+    'libvirt-daemon-system',
+    'openvswitch-switch',
+    'ovn-host',
+    'qemu-system-x86',
+    'qemu-utils',
+    'util-linux',
+    'xfsprogs',
+    # to build uwsgi and libvirt-python, and our own package's version
+    'gcc',
+    'git',
+    'libc6-dev',
+    'libvirt-dev',
+    'pkg-config',
+    'python3-dev',
+    'python3-venv',
+    # the guest image
+    'busybox-static',
+    'cpio',
+    'kmod',
+    'mtools',
+    'syslinux',
+    'syslinux-common',
+    'xz-utils',
+)
+
+# A Debian package's services are not started while this answers 101, see
+# invoke-rc.d(8).
+_POLICY = Path('/usr/sbin/policy-rc.d')
+_SAVED = _POLICY.with_name('policy-rc.d.before-blockmig-lab')
+
+
+def missing() -> list[str]:
+    """The packages that are not installed, in the order above."""
+    answer = subprocess.run(
+        ['dpkg-query', '-W', '-f', '${Package} ${db:Status-Status}\n',
+         *PACKAGES],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout  # fmt: skip
+    there = {
+        line.split()[0]
+        for line in answer.splitlines()
+        if line.endswith(' installed')
+    }
+    return [package for package in PACKAGES if package not in there]
+
+
+def install(packages: list[str], log: Path) -> None:
+    """Install packages without starting their services.
+
+    :raises blocklab.errors.CommandFailed: apt could not.
+    """
+    environment = {'DEBIAN_FRONTEND': 'noninteractive'}
+    apt = ('apt-get', '-q', '-y', '-o', 'DPkg::Lock::Timeout=300')
+    run.run(
+        'apt-get update', [*apt, 'update'],
+        log=log, extra_environment=environment,
+    )  # fmt: skip
+    with _services_kept_still():
+        run.run(
+            'apt-get install',
+            [*apt, 'install', '--no-install-recommends', *packages],
+            log=log,
+            extra_environment=environment,
+        )
+
+
+@contextlib.contextmanager
+def _services_kept_still() -> Iterator[None]:
+    # _SAVED is there already when an earlier run was killed in between:
+    # what _POLICY is now is then our own.
+    if _POLICY.exists() and not _SAVED.exists():
+        _POLICY.rename(_SAVED)
+    _POLICY.write_text('#!/bin/sh\nexit 101\n')
+    _POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        _POLICY.unlink()
+        if _SAVED.exists():
+            _SAVED.rename(_POLICY)

@@ -1,0 +1,216 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Bringing a lab up, from whatever state the machine is in."""
+
+from collections.abc import Callable
+
+from blocklab import cloud
+from blocklab import config
+from blocklab import database
+from blocklab import down
+from blocklab import graph
+from blocklab import keeping
+from blocklab import machine
+from blocklab import network
+from blocklab import packages
+from blocklab import releases
+from blocklab import settings as lab_settings
+from blocklab import switch
+from blocklab import venvs
+from blocklab.errors import BadInput
+from blocklab.graph import Step
+from blocklab.lab import Lab
+from blocklab.layout import CONTROLLER
+from blocklab.layout import Layout
+from blocklab.progress import Progress
+from blocklab.settings import Choices
+
+# Steps side by side. Most wait for something else than a processor.
+_WIDTH = 8
+
+
+def bring_up(layout: Layout, choices: Choices, progress: Progress) -> Lab:
+    """Bring a lab up; what is up already stays as it is.
+
+    :raises blocklab.errors.LabError: it does not come up.
+    """
+    machine.check()
+    _remember(layout, choices)
+    _install(layout, choices, progress)
+    lab = Lab(layout.name, progress)
+    _prepare(lab)
+    graph.run(_steps(lab), _WIDTH)
+    lab.wait_until_reporting()
+    progress.say(f'The lab {layout.name!r} is up.')
+    return lab
+
+
+def _remember(layout: Layout, choices: Choices) -> None:
+    known = lab_settings.load(layout.settings)
+    if known is None:
+        network.refuse_foreign(layout)
+        layout.state.mkdir(parents=True, exist_ok=True)
+        lab_settings.create(layout.settings, choices)
+    elif known.choices.release != choices.release:
+        raise BadInput(
+            f'The lab {layout.name!r} runs OpenStack '
+            f'{known.choices.release}, not {choices.release}.',
+            'Remove it first with "labctl down --wipe", or choose another '
+            'name with --name.',
+        )
+    elif known.choices != choices:
+        known.choices = choices
+        known.save()
+
+
+def _install(layout: Layout, choices: Choices, progress: Progress) -> None:
+    layout.logs.mkdir(exist_ok=True)
+    log = layout.logs / 'install.log'
+    release = releases.named(choices.release)
+    with venvs.locked('machine'):
+        if wanted := packages.missing():
+            with progress.step(
+                f'{len(wanted)} Debian packages', announce=True
+            ):
+                packages.install(wanted, log)
+    with venvs.locked(release.name):
+        if not venvs.is_complete(release):
+            with progress.step(f'OpenStack {release.name}', announce=True):
+                venvs.install_services(release, log)
+        ours = 'blockmig' in choices.drivers.values()
+        if ours and not venvs.ours_is_current(release):
+            with progress.step('nova-blockmig from this checkout'):
+                venvs.install_ours(release, log)
+
+
+def _prepare(lab: Lab) -> None:
+    layout = lab.layout
+    for host in layout.hosts:
+        (host.directory / 'tmp').mkdir(parents=True, exist_ok=True)
+    for directory in (
+        'glance/images', 'glance/staging', 'glance/tasks', 'glance/lock',
+        'neutron/lock', 'rabbitmq', 'hosts/controller/nova/lock',
+    ):  # fmt: skip
+        (layout.state / directory).mkdir(parents=True, exist_ok=True)
+    config.write(config.files(layout, lab.release, lab.settings))
+    if not network.exists(layout):
+        down.remove_what_runs(layout, lab.supervisor)
+        with lab.progress.step('namespaces and links'):
+            network.create(layout)
+    entry = config.supervisor(layout, lab.services)
+    changed = config.write({lab.supervisor.config: entry})
+    if not lab.is_up:
+        lab.supervisor.start()
+    elif changed:
+        lab.supervisor.reload()
+
+
+def _steps(lab: Lab) -> dict[str, Step]:
+    """All the work, by name; see `graph.run` for the order."""
+    layout = lab.layout
+    keeper = keeping.Keeper(layout, lab.supervisor, lab.progress)
+    steps = {
+        'database files': Step(lambda: database.install(layout)),
+        'switch files': Step(lambda: switch.create_databases(layout)),
+    }
+    for service in lab.services:
+        steps[service.name] = Step(
+            lambda service=service: keeper.ensure(service),  # type: ignore[misc]
+            _needs(service.name),
+        )
+    for host in layout.computes:
+        steps[f'identity@{host.name}'] = Step(
+            lambda host=host: switch.identify(  # type: ignore[misc]
+                host, layout.controller
+            ),
+            (f'ovsdb@{host.name}',),
+        )
+    steps.update(_once(lab))
+    return steps
+
+
+def _needs(service: str) -> tuple[str, ...]:
+    """The steps that a service waits for."""
+    name, _, host = service.partition('@')
+    if host and name == 'nova-compute':
+        return (
+            'nova-conductor', 'catalog', 'placement', f'libvirtd@{host}',
+            f'ovn-controller@{host}',
+        )  # fmt: skip
+    control = ('rabbitmq', 'nova tables')
+    return {
+        'mariadb': ('database files',),
+        'ovn-nb': ('switch files',),
+        'ovn-sb': ('switch files',),
+        'ovn-northd': ('ovn-nb', 'ovn-sb'),
+        'keystone': ('keystone tables',),
+        'placement': ('placement tables',),
+        'glance': ('glance tables',),
+        'neutron': ('neutron tables', 'ovn-nb', 'ovn-sb', 'rabbitmq'),
+        'nova-api': control,
+        'nova-conductor': control,
+        'nova-scheduler': (*control, 'catalog', 'placement'),
+        'ovsdb': ('switch files',),
+        'ovs-vswitchd': (f'identity@{host}',),
+        'ovn-controller': (f'ovs-vswitchd@{host}', 'ovn-sb'),
+    }.get(name, ())
+
+
+def _once(lab: Lab) -> dict[str, Step]:
+    """The steps that are done once in a lab's life."""
+
+    def once(
+        name: str, work: Callable[[], None], *needs: str
+    ) -> dict[str, Step]:
+        def step() -> None:
+            if name in lab.settings.done:
+                return
+            with lab.progress.step(name):
+                work()
+            lab.settings.mark_done(name)
+
+        return {name: Step(step, needs)}
+
+    layout, settings = lab.layout, lab.settings
+    controller = lab.host(CONTROLLER)
+    tables = database.Tables(layout, lab.release, settings).steps()
+    steps = once(
+        'databases', lambda: database.create(layout, settings), 'mariadb'
+    )
+    for name, work in tables.items():
+        steps |= once(name, work, 'databases')
+    steps['nova tables'] = Step(
+        lambda: None, tuple(name for name in tables if 'nova' in name)
+    )
+    steps |= once(
+        'catalog',
+        # A connection of its own: the catalog comes with the token, and
+        # this token is from before there is one.
+        lambda: cloud.create_catalog(
+            cloud.connect(controller, settings.passwords['admin']),
+            controller.layout.address,
+            settings.passwords['service'],
+        ),
+        'keystone',
+    )
+    steps |= once(
+        'network',
+        lambda: cloud.create_network(lab.cloud),
+        'catalog',
+        'neutron',
+        'ovn-northd',
+    )
+    steps |= once(
+        'flavor', lambda: cloud.create_flavor(lab.cloud), 'catalog', 'nova-api'
+    )
+    return steps
