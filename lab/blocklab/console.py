@@ -1,0 +1,301 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+
+"""What the guest says on its serial console, as typed records.
+
+A record is one line: BLOCKMIG, then key=value pairs, some with a word
+before them; lab/guest/README.rst lists them all. Anything else on the
+console is the kernel's or a shell's.
+"""
+
+from collections.abc import Iterable
+import dataclasses
+from dataclasses import dataclass
+from dataclasses import field
+import re
+
+_RECORD = re.compile(r'BLOCKMIG (?:([a-z]+) )?((?:[a-z0-9_]+=\S+ ?)+)$')
+_KERNEL_ERROR = re.compile(
+    r'I/O error|Kernel panic|EXT4-fs error|JBD2: .*rror|FAT-fs .*error'
+    r'|XFS .*([Cc]orrupt|shut ?down|error)|Remounting filesystem read-only'
+    r'|BUG:|Oops:'
+)
+
+
+@dataclass(frozen=True)
+class Boot:
+    """The guest started. `id` is the kernel's random boot identifier."""
+
+    id: str
+    kernel: str
+    memory_kib: int
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A disk that the guest found.
+
+    :ivar disk: name of the device in the guest; vda2 is the second
+        partition of the root disk.
+    :ivar kind: ext4, xfs, vfat, swap, iso9660 or unknown.
+    :ivar bytes: size in bytes.
+    """
+
+    disk: str
+    kind: str
+    bytes: int
+    label: str
+
+
+@dataclass(frozen=True)
+class Config:
+    """The config drive at the boot: SHA-256 of it, never its content."""
+
+    disk: str
+    device: str
+    meta_data: str
+
+
+@dataclass(frozen=True)
+class Network:
+    """DHCP answered. `address` is in CIDR form."""
+
+    dev: str
+    address: str
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """After a reboot: what of the last boot's files is still right."""
+
+    disk: str
+    files: int
+    verified: int
+    mismatches: int
+
+
+@dataclass(frozen=True)
+class Tick:
+    """One look at one disk, with the caches dropped.
+
+    :ivar tick: number of the round since the boot.
+    :ivar check: files, what the writer wrote, or static, what nobody
+        should change: the config drive, what mkfs left, memory in swap.
+    :ivar files: how many things were read again in this round.
+    :ivar verified: how many of them were right.
+    :ivar mismatches: how many were wrong, in all rounds since the boot.
+    """
+
+    tick: int
+    disk: str
+    check: str
+    files: int
+    verified: int
+    mismatches: int
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """Something reads differently from what was written; said once.
+
+    :ivar file: the writer's file, or device (the whole config drive),
+        signature (what mkfs wrote) or memory (what was moved to swap).
+    """
+
+    tick: int
+    disk: str
+    file: str
+
+
+@dataclass(frozen=True)
+class Error:
+    """The guest could not do what `what` names. Tick 0 is the boot."""
+
+    tick: int
+    disk: str
+    what: str
+
+
+@dataclass(frozen=True)
+class ReplyPart:
+    """A piece of a command's output. `data` is base64."""
+
+    id: str
+    part: int
+    data: str
+
+
+@dataclass(frozen=True)
+class ReplyEnd:
+    """A command ended. `parts` pieces of output came before."""
+
+    id: str
+    parts: int
+    status: int
+
+
+@dataclass(frozen=True)
+class KernelError:
+    """A line of the kernel about a disk or a file system going wrong."""
+
+    line: str
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A record that the kernel's output cut in two."""
+
+    line: str
+
+
+Record = (
+    Boot
+    | Disk
+    | Config
+    | Network
+    | Recovered
+    | Tick
+    | Mismatch
+    | Error
+    | ReplyPart
+    | ReplyEnd
+    | KernelError
+    | Unreadable
+)
+
+_RECORDS: dict[str, tuple[type, ...]] = {
+    'boot': (Boot,),
+    'disk': (Disk,),
+    'config': (Config,),
+    'network': (Network,),
+    'recovered': (Recovered,),
+    '': (Tick,),
+    'mismatch': (Mismatch,),
+    'error': (Error,),
+    'reply': (ReplyPart, ReplyEnd),
+}
+
+
+def parse(text: str) -> list[Record]:
+    """The records in a console's text, in order; other lines are left out.
+
+    The last line counts only when it is complete.
+    """
+    complete, _, _ = text.rpartition('\n')
+    records = (_parse_line(line.strip()) for line in complete.split('\n'))
+    return [record for record in records if record is not None]
+
+
+def _parse_line(line: str) -> Record | None:
+    if 'BLOCKMIG ' not in line:
+        return KernelError(line) if _KERNEL_ERROR.search(line) else None
+    if not (match := _RECORD.search(line)):
+        return Unreadable(line)
+    pairs = dict(pair.split('=', 1) for pair in match[2].split())
+    for record_type in _RECORDS.get(match[1] or '', ()):
+        fields = dataclasses.fields(record_type)
+        if {f.name for f in fields} != pairs.keys():
+            continue
+        try:
+            record: Record = record_type(
+                **{f.name: _value(f.type, pairs[f.name]) for f in fields}
+            )
+        except ValueError:
+            break
+        return record
+    return Unreadable(line)
+
+
+def _value(kind: object, word: str) -> int | str:
+    return int(word) if kind is int else word
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What the guest has said since its last boot.
+
+    :ivar boot: None when the text does not go back to a boot, as on the
+        destination of a live migration.
+    :ivar last: (disk, check) -> the latest look.
+    :ivar kernel: the kernel's lines about errors.
+    """
+
+    boot: Boot | None = None
+    disks: dict[str, Disk] = field(default_factory=dict)
+    config: Config | None = None
+    network: Network | None = None
+    recovered: dict[str, Recovered] = field(default_factory=dict)
+    last: dict[tuple[str, str], Tick] = field(default_factory=dict)
+    found: tuple[Mismatch, ...] = ()
+    errors: tuple[Error, ...] = ()
+    kernel: tuple[KernelError, ...] = ()
+
+    @property
+    def tick(self) -> int:
+        """The number of the latest round; 0 before the first."""
+        return max((tick.tick for tick in self.last.values()), default=0)
+
+    @property
+    def mismatches(self) -> int:
+        """How many things read wrong since the guest's boot."""
+        per_disk: dict[str, int] = {}
+        for tick in self.last.values():
+            # The writer counts per disk, whatever the check was.
+            per_disk[tick.disk] = max(
+                tick.mismatches, per_disk.get(tick.disk, 0)
+            )
+        recovered = sum(r.mismatches for r in self.recovered.values())
+        return max(sum(per_disk.values()), len(self.found)) + recovered
+
+    @property
+    def sound(self) -> bool:
+        """Whether the guest has seen nothing wrong, and has looked."""
+        wrong = self.mismatches or self.errors or self.kernel
+        return bool(self.last) and not wrong
+
+    def checked_since(self, tick: int) -> bool:
+        """Whether every disk was looked at in full after that round.
+
+        :param tick: number of a round; what is read after it was not
+            read before.
+        """
+        return bool(self.last) and all(
+            seen.tick > tick for seen in self.last.values()
+        )
+
+
+def summarize(records: Iterable[Record]) -> Summary:
+    """The state of the guest, from records in order."""
+    summary = Summary()
+    for record in records:
+        match record:
+            case Boot():
+                summary = Summary(boot=record)
+            case Disk():
+                summary.disks[record.disk] = record
+            case Config():
+                summary = dataclasses.replace(summary, config=record)
+            case Network():
+                summary = dataclasses.replace(summary, network=record)
+            case Recovered():
+                summary.recovered[record.disk] = record
+            case Tick():
+                summary.last[record.disk, record.check] = record
+            case Mismatch():
+                found = (*summary.found, record)
+                summary = dataclasses.replace(summary, found=found)
+            case Error():
+                errors = (*summary.errors, record)
+                summary = dataclasses.replace(summary, errors=errors)
+            case KernelError():
+                kernel = (*summary.kernel, record)
+                summary = dataclasses.replace(summary, kernel=kernel)
+    return summary
