@@ -57,7 +57,8 @@ class ImagesTypeDiffers(Refused):
 
 class VersionDiffers(Refused):
     """The peers run versions of this package that do not understand each
-    other's disk info."""
+    other's disk info.
+    """
 
     def __init__(self, ours: int, theirs: int, peer: str) -> None:
         self.ours, self.theirs = ours, theirs
@@ -129,7 +130,8 @@ class PayloadRefused(Refused):
 
 class BaseDiffers(Refused):
     """The destination's copy of an image is not what the overlay was made
-    on."""
+    on.
+    """
 
     def __init__(self, path: str, source: str, destination: str) -> None:
         self.path = path

@@ -1,0 +1,161 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The driver loads in every kind of install, and stock Nova always does."""
+
+import pathlib
+import shutil
+from typing import ClassVar
+import zipfile
+
+import testtools
+
+from nova_blockmig.tests.install import environment
+
+OURS = 'nova_blockmig.LibvirtDriver'
+STOCK = 'libvirt.LibvirtDriver'
+OUR_CLASS = 'nova_blockmig.driver.LibvirtDriver'
+STOCK_CLASS = 'nova.virt.libvirt.driver.LibvirtDriver'
+NOT_FOUND = "No module named 'nova.virt.nova_blockmig'"
+
+
+class TestInstalls(testtools.TestCase):
+    env: ClassVar[environment.Environment]
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.env = environment.Environment()
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        cls.env.remove()
+        super().tearDownClass()
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.addCleanup(self.env.uninstall, 'nova', 'nova-blockmig')
+
+    def install_nova_wheel(self) -> None:
+        self.env.install('--no-deps', f'nova=={self.env.nova_version()}')
+
+    def assert_loads(
+        self, nova: pathlib.Path, *classes: str, **env: str
+    ) -> None:
+        """Stock, ours and stock again, with Nova taken from ``nova``."""
+        self.assertEqual(
+            [str(nova / 'nova' / '__init__.py'), *classes],
+            self.env.probe(STOCK, OURS, STOCK, **env),
+        )
+
+    def assert_both_load(self, nova: pathlib.Path, **env: str) -> None:
+        self.assert_loads(nova, STOCK_CLASS, OUR_CLASS, STOCK_CLASS, **env)
+
+    def assert_stock_only(self, nova: pathlib.Path) -> None:
+        self.assert_loads(nova, STOCK_CLASS, NOT_FOUND, STOCK_CLASS)
+
+    def check_life(self, nova: pathlib.Path, *ours: object) -> None:
+        """Stock before us, both with us, stock after us; nothing left."""
+        before = self.env.listing()
+        self.assert_stock_only(nova)
+        self.env.pip('install', *ours, '-c', environment.CONSTRAINTS)
+        self.assert_both_load(nova)
+        self.env.pip('uninstall', '--yes', 'nova-blockmig')
+        self.assertEqual(before, self.env.listing())
+        self.assert_stock_only(nova)
+
+    def test_wheel_beside_a_wheel_of_nova(self) -> None:
+        self.install_nova_wheel()
+        self.check_life(self.env.site, self.env.wheel)
+
+    def test_ours_may_be_loaded_first(self) -> None:
+        self.install_nova_wheel()
+        self.env.pip('install', '--no-deps', self.env.wheel)
+        self.assertEqual(
+            [OUR_CLASS, STOCK_CLASS], self.env.probe(OURS, STOCK)[1:]
+        )
+
+    def test_editable_beside_a_wheel_of_nova(self) -> None:
+        self.install_nova_wheel()
+        self.check_life(self.env.site, '--editable', self.env.tree)
+
+    def test_wheel_beside_an_editable_nova(self) -> None:
+        tree = self.env.nova_tree()
+        self.env.install('--no-deps', '--editable', tree)
+        self.check_life(tree, self.env.wheel)
+        # DevStack's services also find the source tree first on the path.
+        self.env.pip('install', '--no-deps', self.env.wheel)
+        self.assert_both_load(tree, PYTHONPATH=str(tree))
+
+    def test_both_editable(self) -> None:
+        tree = self.env.nova_tree()
+        self.env.install('--no-deps', '--editable', tree)
+        self.check_life(tree, '--editable', self.env.tree)
+
+    def test_two_site_directories(self) -> None:
+        """As on Debian: Nova in dist-packages, ours below /usr/local."""
+        nova = self.env.directory / 'dist-packages'
+        ours = self.env.directory / 'local'
+        layout = self.env.site / 'layout.pth'
+        self.addCleanup(layout.unlink)
+        self.env.install(
+            '--no-deps', '--target', nova, f'nova=={self.env.nova_version()}'
+        )
+        for order in ((nova, ours), (ours, nova)):
+            layout.write_text(
+                ''.join(
+                    f'import site; site.addsitedir({str(directory)!r})\n'
+                    for directory in order
+                )
+            )
+            ours.mkdir()
+            before = self.env.listing(nova, ours)
+            self.assert_stock_only(nova)
+            self.env.install('--no-deps', '--target', ours, self.env.wheel)
+            self.assertIn(
+                str(ours / 'nova-blockmig.pth'), self.env.listing(ours)
+            )
+            self.assert_both_load(nova)
+            self.env.uninstall('--target', ours, 'nova-blockmig')
+            left = self.env.listing(nova, ours) - before
+            # uv keeps a lock of its own in a target directory.
+            self.assertEqual(set(), left - {str(ours / '.lock')})
+            self.assert_stock_only(nova)
+            shutil.rmtree(ours)
+
+    def test_refuses_an_old_nova(self) -> None:
+        """A Nova that calls itself 30.2.1; a true one needs old libraries."""
+        self.install_nova_wheel()
+        (info,) = self.env.site.glob('nova-*.dist-info/METADATA')
+        text = info.read_text()
+        version = self.env.nova_version()
+        info.write_text(
+            text.replace(f'\nVersion: {version}\n', '\nVersion: 30.2.1\n')
+        )
+        self.env.pip('install', '--no-deps', self.env.wheel)
+        _nova, ours, stock = self.env.probe(OURS, STOCK)
+        self.assertIn('needs Nova 31 (2025.1) or newer', ours)
+        self.assertIn('this is Nova 30.2.1', ours)
+        self.assertEqual(STOCK_CLASS, stock)
+
+    def test_content_of_the_wheel(self) -> None:
+        """Nothing but our package, its metadata and the .pth file."""
+        names = zipfile.ZipFile(self.env.wheel).namelist()
+        info = self.env.wheel.name.removesuffix('-py3-none-any.whl')
+        outside = [
+            name
+            for name in names
+            if not name.startswith(('nova_blockmig/', f'{info}.dist-info/'))
+        ]
+        self.assertEqual([f'{info}.data/purelib/nova-blockmig.pth'], outside)
+        self.assertIn('nova_blockmig/py.typed', names)
+        self.assertIn(f'{info}.dist-info/licenses/LICENSE', names)
