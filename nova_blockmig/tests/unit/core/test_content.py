@@ -294,6 +294,13 @@ class TestAltered(base.TestCase):
                     changed = text[:index] + other + text[index + 1 :]
                     self.assert_bad(self.obj | {'data': changed})
 
+    def test_spare_bits_of_the_text(self) -> None:
+        # Four of the last character's six bits stand for nothing.
+        obj = content.Packed(1, 0, b'x', '0' * 64).to_json()
+        self.assertEqual('eA==', obj['data'])
+        caught = self.assert_bad(obj | {'data': 'eB=='})
+        self.assertIn('base64', caught.reason)
+
     def test_any_field_missing(self) -> None:
         for field in self.obj:
             rest = {k: v for k, v in self.obj.items() if k != field}
