@@ -31,6 +31,7 @@ from typing import Any
 import psutil
 
 from blocklab import cloud
+from blocklab import images
 from blocklab import keeping
 from blocklab import layout as layouts
 from blocklab import releases
@@ -38,6 +39,7 @@ from blocklab import run
 from blocklab import services
 from blocklab import settings as lab_settings
 from blocklab.errors import BadInput
+from blocklab.guest import GuestImage
 from blocklab.host import Host
 from blocklab.layout import Layout
 from blocklab.progress import Progress
@@ -131,6 +133,14 @@ class Lab:
     def log_path(self, service: str) -> Path:
         """The log of a service."""
         return self.service(service).log
+
+    @property
+    def guest_image(self) -> GuestImage:
+        """The files of the guest image: disk, kernel and ramdisk.
+
+        Its disk is in Glance under the name `blocklab.images.NAME`.
+        """
+        return images.build(self.progress)
 
     def credentials(self) -> dict[str, str]:
         """The environment of an administrator's command line."""

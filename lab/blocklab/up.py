@@ -19,6 +19,7 @@ from blocklab import config
 from blocklab import database
 from blocklab import down
 from blocklab import graph
+from blocklab import images
 from blocklab import keeping
 from blocklab import machine
 from blocklab import network
@@ -136,7 +137,15 @@ def _steps(lab: Lab) -> dict[str, Step]:
             (f'ovsdb@{host.name}',),
         )
     steps.update(_once(lab))
+    steps['image'] = Step(lambda: _image(lab), ('catalog', 'glance'))
     return steps
+
+
+def _image(lab: Lab) -> None:
+    image = images.build(lab.progress)
+    # Asked every time: an edit of the guest makes another image.
+    if images.upload(lab.cloud, image):
+        lab.progress.say('guest image uploaded')
 
 
 def _needs(service: str) -> tuple[str, ...]:
