@@ -197,10 +197,7 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
                 context, instance, data, block_device_info
             )
             self._check.at_source(
-                instance,
-                data,
-                inspection.needs(),
-                destination_is_ours=inspection.for_ours,
+                instance, data, check.disk_needs(inspection.routes)
             )
         return data
 

@@ -32,7 +32,6 @@ from nova_blockmig.core import marks
 from nova_blockmig.core import model
 from nova_blockmig.core import payload
 from nova_blockmig.core import plan
-from nova_blockmig.core import sizes
 from nova_blockmig.host import digests
 from nova_blockmig.host import files
 from nova_blockmig.host import sparse
@@ -45,36 +44,12 @@ LOG = logging.getLogger(__name__)
 class Inspection:
     """The disks of an instance and how each is to travel."""
 
-    destination: plan.Peer
     routes: tuple[model.Route, ...]
     packed: dict[str, content.Packed]
-
-    @property
-    def for_ours(self) -> bool:
-        """Whether the destination runs this driver."""
-        return self.destination is plan.Peer.OURS
 
     def by(self, travel: model.Travel) -> tuple[model.Route, ...]:
         """The routes of one kind, in the order of the disks."""
         return tuple(r for r in self.routes if r.travel is travel)
-
-    def needs(self) -> tuple[sizes.DiskNeed, ...]:
-        """What each disk needs on the destination.
-
-        What is taken along of a base adds to the overlay. A fetched base
-        does not: the destination counts it in its image cache.
-        """
-        return tuple(
-            sizes.DiskNeed(
-                name=route.disk.name,
-                virtual_bytes=route.disk.virtual_bytes,
-                allocated_bytes=route.disk.allocated_bytes,
-                added_bytes=0
-                if route.travel is model.Travel.FETCH
-                else added_bytes([route.disk]),
-            )
-            for route in self.routes
-        )
 
 
 class Source:
@@ -143,7 +118,7 @@ class Source:
             infos = self._driver._get_instance_disk_info(
                 instance, block_device_info
             )
-            if inspection.for_ours:
+            if facts.destination is plan.Peer.OURS:
                 self._annotate(infos, inspection)
         except errors.Refused as exc:
             raise exception.MigrationError(reason=str(exc)) from exc
@@ -203,7 +178,6 @@ class Source:
             self._policy.max_carried_bytes,
         )
         return Inspection(
-            destination=facts.destination,
             routes=routes,
             packed={name: p for name, p in packed.items() if p is not None},
         )

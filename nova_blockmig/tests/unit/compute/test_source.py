@@ -331,22 +331,3 @@ class DiskInfoTest(Case):
         self.assertEqual(model.Travel.COPY, notes['disk'].travel)
         self.assertEqual(model.Travel.COPY, notes['disk.eph0'].travel)
         self.assertEqual(model.Travel.CARRY, notes['disk.config'].travel)
-
-
-class NeedsTest(Case):
-    def test_a_fetched_base_is_the_image_cache_s(self):
-        needs = {need.name: need for need in self.check().needs()}
-        self.assertEqual(0, needs['disk'].added_bytes)
-        self.assertEqual(MIB, needs['disk'].virtual_bytes)
-        self.assertEqual(4096, needs['disk'].allocated_bytes)
-
-    def test_what_is_taken_along_of_a_base_counts(self):
-        needs = {need.name: need for need in self.check().needs()}
-        self.assertEqual(
-            os.stat(self.eph_base).st_blocks * 512,
-            needs['disk.eph0'].added_bytes,
-        )
-
-    def test_a_config_drive_has_no_base(self):
-        needs = {need.name: need for need in self.check().needs()}
-        self.assertEqual(0, needs['disk.config'].added_bytes)
