@@ -112,7 +112,8 @@ class Verdict:
         """The whole verdict in one line, what matters first.
 
         A refusal names every row that does not fit, in fixed order. Nova
-        cuts the message of an instance's fault after 255 characters.
+        keeps 255 characters of it in an instance's fault and its events, and
+        puts up to 150 of its own in front.
         """
         if self.fits:
             rows, verb = self.rows, 'fits'
@@ -121,8 +122,10 @@ class Verdict:
             verb = 'does not fit'
         summary = '; '.join(row.summary() for row in rows)
         working = '; '.join(filter(None, (row.working() for row in rows)))
-        line = f'instance {self.instance} {verb} on {self.host}: {summary}'
-        return f'{line} [{working}]' if working else line
+        line = f'{verb} on {self.host}: {summary}'
+        if working:
+            line += f' [{working}]'
+        return line if self.fits else f'{line} (instance {self.instance})'
 
 
 def human(amount: int) -> str:

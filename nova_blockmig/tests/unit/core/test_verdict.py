@@ -13,6 +13,7 @@
 
 """Tests of what an operator reads."""
 
+import dataclasses
 import doctest
 
 import testtools
@@ -48,7 +49,7 @@ def sentence(*rows):
 class SentenceTest(testtools.TestCase):
     def test_a_pass_shows_every_row(self):
         self.assertEqual(
-            'instance bd261aa7 fits on server-01: disk (virtual sizes): '
+            'fits on server-01: disk (virtual sizes): '
             'needs 10 GiB, 62 GiB available '
             '[disk: disk_available_least 62 GiB]',
             sentence(DISK),
@@ -56,9 +57,9 @@ class SentenceTest(testtools.TestCase):
 
     def test_a_refusal_shows_what_does_not_fit_and_why(self):
         self.assertEqual(
-            'instance bd261aa7 does not fit on server-01: RAM: needs 4 GiB, '
-            '1.5 GiB available, 2.5 GiB short '
-            '[RAM: memory x 1 20 GiB, used -18.5 GiB]',
+            'does not fit on server-01: RAM: needs 4 GiB, 1.5 GiB available, '
+            '2.5 GiB short [RAM: memory x 1 20 GiB, used -18.5 GiB] '
+            '(instance bd261aa7)',
             sentence(RAM, DISK),
         )
 
@@ -78,11 +79,11 @@ class SentenceTest(testtools.TestCase):
         self.assertNotIn('\n', sentence(RAM, UNKNOWN, DISK))
 
     def test_what_matters_survives_the_fault(self):
-        """Nova keeps 255 characters of a fault's message."""
+        """Of a message from the source Nova keeps little more than 100."""
+        over = dataclasses.replace(DISK, need_bytes=73 * GIB + MIB)
         uuid = 'bd261aa7-728b-4edb-bd18-2ae2370b6549'
-        one = verdict.Verdict(uuid, 'server-01.example.org', (RAM,))
-        kept = f'Migration pre-check error: {one.sentence()}'[:255]
-        self.assertIn('2.5 GiB short', kept)
+        one = verdict.Verdict(uuid, 'the destination', (over,))
+        self.assertIn('11 GiB short', one.sentence()[:105])
 
     def test_an_offer_has_no_need(self):
         self.assertEqual(
