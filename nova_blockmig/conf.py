@@ -13,6 +13,7 @@
 """The options of ``[blockmig]``, and the policy made of them."""
 
 from collections.abc import Iterable
+import contextlib
 
 from oslo_config import cfg
 
@@ -34,19 +35,23 @@ file, so keep it the same on all compute hosts.
 _OPTIONS = [
     cfg.ListOpt(
         'block_migration_flag',
-        default=[],
+        default=None,
         deprecated_opts=[
             cfg.DeprecatedOpt('block_migration_flag', group='libvirt'),
             cfg.DeprecatedOpt('block_migration_flag', group='DEFAULT'),
         ],
         help="""
-libvirt migration flags to add to the ones that Nova chooses for a block
-migration, by their libvirt names, separated by commas.
+libvirt's flags for a block migration, by their names, separated by commas.
 
-Leave this empty unless you need a particular flag and know what it does to a
-guest: Nova derives the right flags from its own ``[libvirt]
-live_migration_*`` options. The list is checked when nova-compute starts, and
-a combination that could lose data is refused.
+Leave it unset unless you need a particular flag and know what it does to a
+guest: Nova then computes the right flags from its own ``[libvirt]
+live_migration_*`` options. If it is set, it decides whether guests keep
+running while their memory is copied (``VIR_MIGRATE_LIVE``) and which copy of
+the disks is made (``VIR_MIGRATE_NON_SHARED_INC`` or
+``VIR_MIGRATE_NON_SHARED_DISK``); all else comes from Nova's options as
+before. ``VIR_MIGRATE_PEER2PEER`` and ``VIR_MIGRATE_UNDEFINE_SOURCE`` must be
+in the list. nova-compute checks it when it starts, and does not start with a
+list that could lose data.
 """,
     ),
     cfg.IntOpt(
@@ -139,3 +144,24 @@ def describe(conf: cfg.ConfigOpts) -> str:
     return ', '.join(
         f'{option.name}={conf.blockmig[option.name]}' for option in _OPTIONS
     )
+
+
+def place(conf: cfg.ConfigOpts, name: str) -> str:
+    """Where the operator set an option: its name there, and the file.
+
+    oslo.config tells the file, but not under which of an option's names it
+    was found there. Without a file it is the name in ``[blockmig]``.
+    """
+    option = next(option for option in _OPTIONS if option.name == name)
+    names = [(GROUP.name, name)]
+    names += [(o.group or '', o.name or '') for o in option.deprecated_opts]
+    location = conf.get_location(name, GROUP.name)
+    sections: dict[str, dict[str, list[str]]] = {}
+    file = ''
+    if location and location.detail:
+        with contextlib.suppress(OSError, cfg.ParseError):
+            cfg.ConfigParser(location.detail, sections).parse()
+            file = f' in {location.detail}'
+    found = (n for n in names if n[1] in sections.get(n[0], {}))
+    group, key = next(found, names[0])
+    return f'[{group}] {key}{file}'

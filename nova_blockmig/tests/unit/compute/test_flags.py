@@ -1,0 +1,162 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""block_migration_flag as the driver meets it."""
+
+import pathlib
+import types
+from unittest import mock
+
+import fixtures
+from nova import exception
+from nova.virt.libvirt import guest as libvirt_guest
+from oslo_config import cfg
+
+from nova_blockmig import conf
+from nova_blockmig.compute import flags
+from nova_blockmig.tests.unit import base
+
+LIBVIRT = types.SimpleNamespace(
+    VIR_MIGRATE_LIVE=1,
+    VIR_MIGRATE_PEER2PEER=2,
+    VIR_MIGRATE_PERSIST_DEST=8,
+    VIR_MIGRATE_UNDEFINE_SOURCE=16,
+    VIR_MIGRATE_NON_SHARED_DISK=64,
+    VIR_MIGRATE_NON_SHARED_INC=128,
+    VIR_MIGRATE_NON_SHARED_SYNCHRONOUS_WRITES=1 << 18,
+    VIR_MIGRATE_PARAM_BANDWIDTH='bandwidth',
+    VIR_DOMAIN_PAUSED=3,
+)
+COMPUTED = 1 | 2 | 8 | 16 | 128
+ARTICLE = (
+    'block_migration_flag=VIR_MIGRATE_UNDEFINE_SOURCE,'
+    'VIR_MIGRATE_PEER2PEER,VIR_MIGRATE_NON_SHARED_INC\n'
+)
+
+
+class TestAtStart(base.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.log = self.useFixture(fixtures.FakeLogger())
+
+    def read(self, text):
+        directory = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        self.path = directory / 'nova.conf'
+        self.path.write_text(text)
+        parsed = cfg.ConfigOpts()
+        conf.register_opts(parsed)
+        parsed(['--config-file', str(self.path)], default_config_files=[])
+        return parsed
+
+    def used(self, text):
+        parsed = self.read(text)
+        return flags.block_migration_flags(
+            LIBVIRT,
+            parsed.blockmig.block_migration_flag,
+            computed=COMPUTED,
+            libvirt_version=9000000,
+            qemu_version=7002000,
+            config=parsed,
+        )
+
+    def test_unset(self):
+        self.assertEqual(COMPUTED, self.used('[DEFAULT]\n'))
+        self.assertIn(
+            'Block migrations use VIR_MIGRATE_LIVE, VIR_MIGRATE_PEER2PEER, '
+            'VIR_MIGRATE_PERSIST_DEST, VIR_MIGRATE_UNDEFINE_SOURCE, '
+            'VIR_MIGRATE_NON_SHARED_INC\n',
+            self.log.output,
+        )
+
+    def test_the_line_of_2012_under_each_name(self):
+        for group in ('DEFAULT', 'libvirt', 'blockmig'):
+            self.assertEqual(COMPUTED - 1, self.used(f'[{group}]\n{ARTICLE}'))
+            self.assertIn('run without VIR_MIGRATE_LIVE', self.log.output)
+
+    def test_error_names_the_place(self):
+        for group in ('DEFAULT', 'libvirt', 'blockmig'):
+            error = self.assertRaises(
+                exception.InvalidConfiguration,
+                self.used,
+                f'[{group}]\nblock_migration_flag = VIR_MIGRATE_PEER2PER\n',
+            )
+            self.assertIn(
+                f'[{group}] block_migration_flag in {self.path} = '
+                'VIR_MIGRATE_PEER2PER cannot be used: VIR_MIGRATE_PEER2PER '
+                'is no migration flag of libvirt (did you mean '
+                'VIR_MIGRATE_PEER2PEER?)',
+                str(error),
+            )
+
+    def test_set_but_empty(self):
+        self.assertRaises(
+            exception.InvalidConfiguration,
+            self.used,
+            '[blockmig]\nblock_migration_flag =\n',
+        )
+
+    def test_place_unknown(self):
+        error = self.assertRaises(
+            exception.InvalidConfiguration,
+            flags.block_migration_flags,
+            LIBVIRT,
+            ['VIR_MIGRATE_LIVE'],
+            computed=COMPUTED,
+            libvirt_version=9000000,
+            qemu_version=7002000,
+        )
+        self.assertIn('[blockmig] block_migration_flag = ', str(error))
+
+
+class TestGuestToMigrate(base.TestCase):
+    """Nova's own Guest, down to the call of libvirt."""
+
+    def setUp(self):
+        super().setUp()
+        self.domain = mock.Mock()
+        self.guest = libvirt_guest.Guest(self.domain)
+        self.useFixture(
+            fixtures.MockPatchObject(libvirt_guest, 'libvirt', LIBVIRT)
+        )
+
+    def migrate(self, device_names, bits):
+        guest = flags.guest_to_migrate(LIBVIRT, self.guest, device_names)
+        guest.migrate(
+            'qemu+tcp://there/system',
+            migrate_uri=None,
+            flags=bits,
+            migrate_disks=device_names,
+            destination_xml='<domain/>',
+            bandwidth=0,
+        )
+        return self.domain.migrateToURI3.call_args.kwargs['flags']
+
+    def test_disks_are_copied_as_asked(self):
+        bits = 2 | 16 | 64 | 1 << 18
+        self.assertEqual(bits, self.migrate(['vda'], bits))
+        self.assertIs(
+            self.guest,
+            flags.guest_to_migrate(LIBVIRT, self.guest, ['vda']),
+        )
+
+    def test_volumes_are_never_copied(self):
+        for copy in (64, 128, 64 | 1 << 18, 128 | 1 << 18):
+            self.assertEqual(1 | 2, self.migrate([], 1 | 2 | copy))
+
+    def test_other_live_migrations_are_left_alone(self):
+        bits = 1 | 2 | 8 | 16
+        self.assertEqual(bits, self.migrate([], bits))
+
+    def test_all_else_is_the_guests(self):
+        guest = flags.guest_to_migrate(LIBVIRT, self.guest, [])
+        guest.abort_job()
+        self.domain.abortJob.assert_called_once_with()
