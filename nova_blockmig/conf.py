@@ -54,6 +54,21 @@ in the list. nova-compute checks it when it starts, and does not start with a
 list that could lose data.
 """,
     ),
+    cfg.BoolOpt(
+        'migrate_disks_detect_zeroes',
+        default=False,
+        help="""
+Do not send the zeroes that a guest wrote, so that disks become thin again.
+
+Blocks of an overlay that hold nothing but zeroes are sent in full by default
+and occupy the destination as they did the source. With this option libvirt
+looks for them while it copies, which costs CPU time on the destination.
+
+Enable it where guests overwrite deleted data with zeroes, or for
+``VIR_MIGRATE_NON_SHARED_DISK`` in ``block_migration_flag``. It needs libvirt
+10.9.0 on the source; nova-compute does not start with it on an older one.
+""",
+    ),
     cfg.IntOpt(
         'max_carried_bytes',
         default=model.Policy.max_carried_bytes,

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nova import exception
+from nova.virt.libvirt import guest as libvirt_guest
 from oslo_log import log as logging
 
 from nova_blockmig import conf
@@ -24,6 +25,11 @@ from nova_blockmig.core import flag_rules
 from nova_blockmig.core import flags
 
 LOG = logging.getLogger(__name__)
+
+# VIR_MIGRATE_PARAM_MIGRATE_DISKS_DETECT_ZEROES, which a binding made with an
+# older libvirt has no name for although the daemon takes it.
+_DETECT_ZEROES = 'migrate_disks_detect_zeroes'
+_DETECT_ZEROES_SINCE = 10009000
 
 
 def known(libvirt: Any) -> dict[str, int]:
@@ -73,31 +79,74 @@ def block_migration_flags(
     return used
 
 
-class _NothingToCopy:
-    """A guest that libvirt is not asked to copy any disk of."""
+def check_zero_detection(
+    wanted: bool, libvirt_version: int, config: Any = None
+) -> None:
+    """Make sure that libvirt can detect zeroes, if the operator wants it.
 
-    def __init__(self, guest: Any, unwanted: int) -> None:
-        self._guest = guest
+    :param libvirt_version: as ``getLibVersion()`` gives it.
+    :raises nova.exception.InvalidConfiguration: it cannot; raised from
+        ``init_host``, it stops nova-compute.
+    """
+    if wanted and libvirt_version < _DETECT_ZEROES_SINCE:
+        name = _DETECT_ZEROES  # the option is named after the parameter
+        place = conf.place(config, name) if config else f'[blockmig] {name}'
+        error = flags.TooOld(place, _DETECT_ZEROES_SINCE, libvirt_version)
+        raise exception.InvalidConfiguration(str(error))
+
+
+class _Domain:
+    """A domain that is migrated a little differently than Nova asks.
+
+    Nova's Guest makes the parameters of the call itself, so this stands
+    between it and libvirt.
+
+    :param unwanted: flags to take away.
+    :param parameters: typed parameters to add.
+    """
+
+    def __init__(
+        self, domain: Any, unwanted: int, parameters: dict[str, Any]
+    ) -> None:
+        self._domain = domain
         self._unwanted = unwanted
+        self._parameters = parameters
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._guest, name)
+        return getattr(self._domain, name)
 
-    def migrate(self, *args: Any, flags: int = 0, **kwargs: Any) -> None:
-        self._guest.migrate(*args, flags=flags & ~self._unwanted, **kwargs)
+    def migrateToURI3(  # noqa: N802
+        self, destination: str, params: dict[str, Any], flags: int
+    ) -> Any:
+        return self._domain.migrateToURI3(
+            destination,
+            params={**params, **self._parameters},
+            flags=flags & ~self._unwanted,
+        )
 
 
 def guest_to_migrate(
-    libvirt: Any, guest: Any, device_names: Collection[str]
-) -> Any:
+    libvirt: Any,
+    guest: libvirt_guest.Guest,
+    device_names: Collection[str],
+    *,
+    used: int,
+    detect_zeroes: bool = False,
+) -> libvirt_guest.Guest:
     """The guest to hand to Nova's ``_live_migration_operation``.
 
-    The guest itself, if it has disks to copy. If it has none, because all
-    its disks are volumes, Nova takes NON_SHARED_INC from the flags but no
-    other flag of a copy, and libvirt would copy the volumes onto themselves.
+    If a guest has no disks to copy, because all of them are volumes, Nova
+    takes NON_SHARED_INC from the flags but no other flag of a copy, and
+    libvirt would copy the volumes onto themselves. That is prevented here.
 
     :param device_names: what Nova found to copy: ``vda`` and so on.
+    :param used: the flags of block migrations from this host.
+    :param detect_zeroes: do not send blocks of zeroes of these disks.
     """
-    if device_names:
+    unwanted = 0 if device_names else used & flags.copying(known(libvirt))
+    parameters = {}
+    if device_names and detect_zeroes:
+        parameters[_DETECT_ZEROES] = list(device_names)
+    if not unwanted and not parameters:
         return guest
-    return _NothingToCopy(guest, flags.copying(known(libvirt)))
+    return libvirt_guest.Guest(_Domain(guest._domain, unwanted, parameters))

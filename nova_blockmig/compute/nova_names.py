@@ -183,6 +183,9 @@ USED = (
         {
             'get_config': ('self', 'the disks of the domain'),
             'get_block_device': ('self, disk', 'the disk to flatten'),
+            '_domain': (None, 'migrated with flags that Nova does not set'),
+            '__init__': ('self, domain', 'a guest of a wrapped domain'),
+            '_domain': (None, 'the domain that is wrapped'),
         },
     ),
     *_of(

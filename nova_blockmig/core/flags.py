@@ -95,6 +95,20 @@ class InvalidFlags(Exception):
         )
 
 
+class TooOld(Exception):
+    """The host's libvirt lacks what an option asks for.
+
+    :ivar needed: oldest libvirt that has it, as ``virGetVersion`` counts.
+    """
+
+    def __init__(self, option: str, needed: int, found: int) -> None:
+        self.option, self.needed, self.found = option, needed, found
+        super().__init__(
+            f'{option} needs libvirt {_version(needed)}, and this host runs '
+            f'{_version(found)}: disable it, or upgrade libvirt'
+        )
+
+
 def effective(
     names: Sequence[str] | None,
     known: Mapping[str, int],
@@ -260,10 +274,11 @@ def describe(bits: int, known: Mapping[str, int]) -> tuple[str, ...]:
 
 
 def copying(known: Mapping[str, int]) -> int:
-    """The bits that must not be used for a guest without disks to copy.
+    """What Nova leaves in the flags for a guest without disks to copy.
 
     Nova takes away NON_SHARED_INC only. With NON_SHARED_DISK and no list of
     disks libvirt copies every disk, the volumes too; synchronous writes
     without a copy are an error.
     """
-    return sum(known.get(flag, 0) for flag in (*_COPIES, _SYNCHRONOUS))
+    left = (PREFIX + 'NON_SHARED_DISK', _SYNCHRONOUS)
+    return sum(known.get(flag, 0) for flag in left)

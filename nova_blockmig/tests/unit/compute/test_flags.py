@@ -117,19 +117,42 @@ class TestAtStart(base.TestCase):
         self.assertIn('[blockmig] block_migration_flag = ', str(error))
 
 
+class TestZeroDetection(base.TestCase):
+    def test_off(self):
+        flags.check_zero_detection(False, 9000000)
+
+    def test_libvirt_has_it(self):
+        flags.check_zero_detection(True, 10009000)
+
+    def test_libvirt_is_too_old(self):
+        error = self.assertRaises(
+            exception.InvalidConfiguration,
+            flags.check_zero_detection,
+            True,
+            9000000,
+        )
+        self.assertEqual(
+            '[blockmig] migrate_disks_detect_zeroes needs libvirt 10.9.0, '
+            'and this host runs 9.0.0: disable it, or upgrade libvirt',
+            str(error),
+        )
+
+
 class TestGuestToMigrate(base.TestCase):
     """Nova's own Guest, down to the call of libvirt."""
 
     def setUp(self):
         super().setUp()
         self.domain = mock.Mock()
-        self.guest = libvirt_guest.Guest(self.domain)
         self.useFixture(
             fixtures.MockPatchObject(libvirt_guest, 'libvirt', LIBVIRT)
         )
+        self.guest = libvirt_guest.Guest(self.domain)
 
-    def migrate(self, device_names, bits):
-        guest = flags.guest_to_migrate(LIBVIRT, self.guest, device_names)
+    def migrate(self, device_names, bits, **kwargs):
+        guest = flags.guest_to_migrate(
+            LIBVIRT, self.guest, device_names, used=bits, **kwargs
+        )
         guest.migrate(
             'qemu+tcp://there/system',
             migrate_uri=None,
@@ -138,25 +161,52 @@ class TestGuestToMigrate(base.TestCase):
             destination_xml='<domain/>',
             bandwidth=0,
         )
-        return self.domain.migrateToURI3.call_args.kwargs['flags']
+        call = self.domain.migrateToURI3.call_args
+        self.params = call.kwargs['params']
+        return call.kwargs['flags']
 
     def test_disks_are_copied_as_asked(self):
         bits = 2 | 16 | 64 | 1 << 18
         self.assertEqual(bits, self.migrate(['vda'], bits))
-        self.assertIs(
-            self.guest,
-            flags.guest_to_migrate(LIBVIRT, self.guest, ['vda']),
-        )
+
+    def test_nothing_stands_between_where_nothing_is_to_be_changed(self):
+        for device_names, used in ((['vda'], 64), ([], 128), ([], 1 | 2)):
+            self.assertIs(
+                self.guest,
+                flags.guest_to_migrate(
+                    LIBVIRT, self.guest, device_names, used=used
+                ),
+            )
 
     def test_volumes_are_never_copied(self):
         for copy in (64, 128, 64 | 1 << 18, 128 | 1 << 18):
-            self.assertEqual(1 | 2, self.migrate([], 1 | 2 | copy))
+            for detect in (False, True):
+                used = self.migrate([], 1 | 2 | copy, detect_zeroes=detect)
+                self.assertEqual(1 | 2, used)
+                self.assertNotIn('migrate_disks', self.params)
+                self.assertNotIn('migrate_disks_detect_zeroes', self.params)
+
+    def test_zeroes_are_looked_for_on_the_disks_that_are_copied(self):
+        bits = 1 | 2 | 128
+        used = self.migrate(['vda', 'vdc'], bits, detect_zeroes=True)
+        self.assertEqual(bits, used)
+        self.assertEqual(
+            {
+                'bandwidth': 0,
+                'destination_xml': '<domain/>',
+                'persistent_xml': '<domain/>',
+                'migrate_disks': ['vda', 'vdc'],
+                'migrate_disks_detect_zeroes': ['vda', 'vdc'],
+            },
+            self.params,
+        )
 
     def test_other_live_migrations_are_left_alone(self):
         bits = 1 | 2 | 8 | 16
         self.assertEqual(bits, self.migrate([], bits))
 
     def test_all_else_is_the_guests(self):
-        guest = flags.guest_to_migrate(LIBVIRT, self.guest, [])
+        guest = flags.guest_to_migrate(LIBVIRT, self.guest, [], used=64)
+        self.assertIsNot(self.guest, guest)
         guest.abort_job()
         self.domain.abortJob.assert_called_once_with()

@@ -376,9 +376,7 @@ class TestOthers(base.TestCase):
 
     def test_copying(self):
         self.assertEqual(
-            bits(
-                'NON_SHARED_DISK NON_SHARED_INC NON_SHARED_SYNCHRONOUS_WRITES'
-            ),
+            bits('NON_SHARED_DISK NON_SHARED_SYNCHRONOUS_WRITES'),
             flags.copying(KNOWN),
         )
         self.assertEqual(0, flags.copying({}))
