@@ -76,12 +76,14 @@ class Source:
         )
 
     def _find(self, module: str, name: str) -> ast.AST | None:
-        node: ast.AST | None = self.module(module)
-        for part in name.split('.'):
-            if node is None:
-                return None
-            node = dict(_defined(node)).get(part)
-        return node
+        outer, _, last = name.rpartition('.')
+        return self._inside(module, outer).get(last)
+
+    @functools.cache  # noqa: B019
+    def _inside(self, module: str, name: str) -> dict[str, ast.AST]:
+        """What a module defines, or the class of that name in it."""
+        node = self._find(module, name) if name else self.module(module)
+        return {} if node is None else dict(_defined(node))
 
 
 def _defined(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
