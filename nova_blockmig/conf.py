@@ -62,7 +62,7 @@ Do not send the zeroes that a guest wrote, so that disks become thin again.
 
 Blocks of an overlay that hold nothing but zeroes are sent in full by default
 and occupy the destination as they did the source. With this option libvirt
-looks for them while it copies, which costs CPU time on the destination.
+looks for them while it copies, which costs CPU time.
 
 Enable it where guests overwrite deleted data with zeroes, or for
 ``VIR_MIGRATE_NON_SHARED_DISK`` in ``block_migration_flag``. It needs libvirt
