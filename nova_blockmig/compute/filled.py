@@ -77,9 +77,14 @@ def preallocate(instance_dir: str, info: dict[str, Any]) -> None:
     if strutils.to_slug(CONF.preallocate_images) != 'space':
         return
     path = os.path.join(instance_dir, os.path.basename(info['path']))
-    processutils.execute(
-        'fallocate', '-n', '-l', str(info['virt_disk_size']), path
-    )
+    try:
+        processutils.execute(
+            'fallocate', '-n', '-l', str(info['virt_disk_size']), path
+        )
+    except processutils.ProcessExecutionError as exc:
+        # Nova too goes on without, on a file system that cannot do it. Want
+        # of space shows when the disk is copied.
+        LOG.warning('Unable to preallocate %s: %s', path, exc)
 
 
 def _fill(

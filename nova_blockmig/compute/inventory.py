@@ -67,7 +67,7 @@ def _disk(
         readable = not (header.encrypted or header.has_data_file)
         if header.backing_file:
             backing = os.path.join(os.path.dirname(path), header.backing_file)
-            base = _base(name, backing, header.backing_format, image_base)
+            base = _base(name, backing, header, image_base)
     return model.Disk(
         name=name,
         path=path,
@@ -96,29 +96,41 @@ def _header(name: str, path: str) -> headers.ImageHeader:
 def _base(
     name: str,
     base: str,
-    base_format: str | None,
+    header: headers.ImageHeader,
     image_base: str | None,
 ) -> model.Base:
     """What the overlay stands on.
 
     The name decides, as it does in Nova's image cache: ``ephemeral_*`` and
     ``swap_*`` are made by the host, the SHA-1 of the image's id is the image.
+    What Nova does not make like that is flattened rather than guessed at.
     """
     if not os.path.isfile(base):
         raise errors.SourceUnreadable(
             name, base, 'the backing file is not there'
         )
-    if base_format != 'raw' and _is_more_than_a_base(name, base):
-        return model.Base(base, model.BaseKind.OTHER)
+    kind = model.BaseKind.OTHER
     base_name = os.path.basename(base)
-    if base_name == image_base:
-        return model.Base(base, model.BaseKind.IMAGE)
-    if base_name.startswith(('ephemeral_', 'swap_')):
-        return model.Base(base, model.BaseKind.HOST_MADE)
-    return model.Base(base, model.BaseKind.OTHER)
+    if base_name == image_base and _stands_alone(name, base, header):
+        kind = model.BaseKind.IMAGE
+    elif (
+        base_name.startswith(('ephemeral_', 'swap_'))
+        and header.backing_format == 'raw'
+        and os.path.getsize(base) <= header.virtual_bytes
+    ):
+        kind = model.BaseKind.HOST_MADE
+    return model.Base(base, kind)
 
 
-def _is_more_than_a_base(name: str, base: str) -> bool:
-    """Whether the backing file does not hold all of its own content."""
+def _stands_alone(name: str, base: str, overlay: headers.ImageHeader) -> bool:
+    """Whether an image base holds all of its own content.
+
+    An overlay that does not name the format of its base is not trusted with
+    it: QEMU would guess from what the image's owner wrote there.
+    """
+    if overlay.backing_format == 'raw':
+        return True
+    if overlay.backing_format != 'qcow2':
+        return False
     under = _header(name, base)
-    return bool(under.backing_file or under.has_data_file or under.encrypted)
+    return not (under.backing_file or under.has_data_file or under.encrypted)

@@ -12,6 +12,7 @@
 
 """The source's steps, on real files in a temporary directory."""
 
+import dataclasses
 import os
 import types
 from unittest import mock
@@ -244,6 +245,37 @@ class CheckTest(Case):
         )
         self.assertEqual(
             model.Travel.FLATTEN, self.travels(self.check())['disk']
+        )
+
+    def header(self, number, **kwargs):
+        """Change what the header of a disk says."""
+        path = self.infos[number]['path']
+        self.headers[path] = dataclasses.replace(self.headers[path], **kwargs)
+
+    def test_a_base_that_was_not_made_by_nova(self):
+        for change in (
+            {'backing_format': None},
+            {'backing_format': 'qcow2'},
+            {'virtual_bytes': 1},
+        ):
+            self.header(1, **change)
+            self.assertEqual(
+                model.Travel.FLATTEN, self.travels(self.check())['disk.eph0']
+            )
+
+    def test_an_image_whose_format_the_overlay_does_not_name(self):
+        self.header(0, backing_format=None)
+        self.assertEqual(
+            model.Travel.FLATTEN, self.travels(self.check())['disk']
+        )
+
+    def test_an_image_kept_as_qcow2(self):
+        self.header(0, backing_format='qcow2')
+        self.headers[self.image_base] = headers.ImageHeader(
+            'qcow2', 3, MIB, 4096
+        )
+        self.assertEqual(
+            model.Travel.FETCH, self.travels(self.check())['disk']
         )
 
     def test_no_room_to_flatten(self):
