@@ -235,8 +235,11 @@ class Destination:
 def without_own_directory(data: Any) -> Any:
     """A copy of migrate data that makes Nova's rollback spare the directory.
 
-    Nova removes the instance's directory unless it is on shared storage.
+    Nova removes the instance's directory unless it is on shared storage, or
+    there is no data to tell.
     """
+    if data is None:
+        return None
     data = data.obj_clone()
     data.is_shared_instance_path = True
     return data
