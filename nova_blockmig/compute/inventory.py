@@ -55,6 +55,23 @@ def local_disks(
     )
 
 
+def not_copied(
+    guest_config: Any, disks: Iterable[model.Disk]
+) -> tuple[str, ...]:
+    """The guest's devices that hold something and that libvirt won't copy.
+
+    Volumes, and disks that are read-only.
+    """
+    copied = {disk.path for disk in disks if not disk.read_only}
+    return tuple(
+        device.target_dev
+        for device in guest_config.devices
+        if device.root_name == 'disk'
+        and (device.source_path or device.source_name)
+        and device.source_path not in copied
+    )
+
+
 def _disk(
     info: Mapping[str, Any], device: Any, image_base: str | None
 ) -> model.Disk:

@@ -26,6 +26,7 @@ from nova_blockmig.compute import flatten
 from nova_blockmig.compute import images_type
 from nova_blockmig.compute import inventory
 from nova_blockmig.compute import offload
+from nova_blockmig.compute import paused
 from nova_blockmig.core import content
 from nova_blockmig.core import errors
 from nova_blockmig.core import marks
@@ -46,6 +47,7 @@ class Inspection:
 
     routes: tuple[model.Route, ...]
     packed: dict[str, content.Packed]
+    not_copied: tuple[str, ...]
 
     def by(self, travel: model.Travel) -> tuple[model.Route, ...]:
         """The routes of one kind, in the order of the disks."""
@@ -86,6 +88,9 @@ class Source:
             )
             inspection = self._inspect(instance, block_device_info, facts)
             self._assert_can_travel(instance, inspection, 'the destination')
+            paused.assert_may_move(
+                self._driver, context, instance, inspection.not_copied
+            )
             self._assert_room_to_flatten(inspection)
         except errors.Refused as exc:
             raise exception.MigrationPreCheckError(reason=str(exc)) from exc
@@ -180,6 +185,7 @@ class Source:
         return Inspection(
             routes=routes,
             packed={name: p for name, p in packed.items() if p is not None},
+            not_copied=inventory.not_copied(guest_config, disks),
         )
 
     def _pack(self, disk: model.Disk) -> content.Packed | None:

@@ -144,6 +144,20 @@ class BaseDiffers(Refused):
         )
 
 
+class NeverResumed(Refused):
+    """QEMU would crash if it moved this paused guest once more."""
+
+    def __init__(self, instance: str, disks: Sequence[str]) -> None:
+        self.instance = instance
+        self.disks = tuple(disks)
+        super().__init__(
+            f'instance {instance} came here paused and was not resumed '
+            'since; QEMU before 10.0 crashes when such a guest is migrated '
+            f'again and has disks that are not copied ({", ".join(disks)}): '
+            'unpause it, and pause it again if need be, before the migration'
+        )
+
+
 class SourceUnreadable(Refused):
     """A disk or base of the instance cannot be read on the source."""
 

@@ -27,6 +27,7 @@ import testtools
 
 from nova_blockmig.compute import source
 from nova_blockmig.core import content
+from nova_blockmig.core import errors
 from nova_blockmig.core import marks
 from nova_blockmig.core import model
 from nova_blockmig.core import payload
@@ -49,7 +50,9 @@ class Case(testtools.TestCase):
         self.path = self.useFixture(fixtures.TempDir()).path
         conf = self.useFixture(config_fixture.Config(nova.conf.CONF))
         conf.config(instances_path=self.path, host='server2')
-        self.instance = types.SimpleNamespace(uuid=UUID, image_ref=IMAGE)
+        self.instance = types.SimpleNamespace(
+            uuid=UUID, image_ref=IMAGE, vm_state='active'
+        )
         self.headers: dict[str, headers.ImageHeader] = {}
         self.useFixture(
             fixtures.MonkeyPatch(
@@ -104,6 +107,7 @@ class Case(testtools.TestCase):
             types.SimpleNamespace(
                 root_name='disk',
                 source_path=path,
+                source_name=None,
                 source_type='file',
                 source_device='cdrom' if read_only else 'disk',
                 readonly=read_only,
@@ -277,6 +281,27 @@ class CheckTest(Case):
         self.assertEqual(
             model.Travel.FETCH, self.travels(self.check())['disk']
         )
+
+    def test_what_libvirt_will_not_copy(self):
+        self.devices.append(
+            types.SimpleNamespace(
+                root_name='disk',
+                source_path=None,
+                source_name='volumes/volume-1',
+                target_dev='vdd',
+            )
+        )
+        self.devices.append(types.SimpleNamespace(root_name='interface'))
+        self.assertEqual(('sda', 'vdd'), self.check().not_copied)
+
+    def test_a_paused_guest_that_must_stay(self):
+        self.useFixture(
+            fixtures.MockPatch(
+                'nova_blockmig.compute.paused.assert_may_move',
+                side_effect=errors.NeverResumed(UUID, ['sda']),
+            )
+        )
+        self.assertIn('unpause', self.refused())
 
     def test_no_room_to_flatten(self):
         self.useFixture(
