@@ -13,14 +13,12 @@
 import io
 import unittest
 
-import testtools
-
 from nova_blockmig.tests.contract import compare
 from nova_blockmig.tests.contract import recorder
 from nova_blockmig.tests.unit import base
 
 
-class Samples(testtools.TestCase):
+class Samples(base.TestCase):
     """Run by the tests below, never by a test runner."""
 
     def runs_well(self):
@@ -44,7 +42,7 @@ class Samples(testtools.TestCase):
         pass
 
 
-class PlainSamples(unittest.TestCase):
+class PlainSamples(base.TestCase):
     def fails(self):
         self.fail('as it should')
 

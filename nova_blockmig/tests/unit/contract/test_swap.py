@@ -62,6 +62,7 @@ class SwapTest(base.TestCase):
         name = source.stem
         loader = swap._Loader(name, str(source), replacement)
         spec = importlib.util.spec_from_loader(name, loader)
+        assert spec is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         loader.exec_module(module)

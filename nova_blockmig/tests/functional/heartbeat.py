@@ -1,0 +1,144 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""How long a service stands still while our rooms work.
+
+Usage: python -m nova_blockmig.tests.functional.heartbeat DIRECTORY
+
+Chooses the concurrency mode as Nova's services do, starts a thread that
+beats as the service's own periodic tasks would, does each work and prints,
+as JSON, the length of each and the longest pause between two beats in it.
+"""
+
+from collections.abc import Callable
+import functools
+import itertools
+import json
+import pathlib
+import sys
+import threading
+import time
+import types
+from typing import Any
+
+from nova import monkey_patch
+
+# Nova 31 patches when the module is imported, later ones when asked to.
+getattr(monkey_patch, 'patch', lambda: None)()
+
+from nova_blockmig.compute import filled  # noqa: E402
+from nova_blockmig.compute import flatten  # noqa: E402
+from nova_blockmig.compute import offload  # noqa: E402
+from nova_blockmig.core import content  # noqa: E402
+from nova_blockmig.core import model  # noqa: E402
+from nova_blockmig.host import digests  # noqa: E402
+from nova_blockmig.host import sparse  # noqa: E402
+
+INTERVAL = 0.05
+"""Seconds between two beats."""
+JOB_SECONDS = 2.0
+"""How long the block-stream job takes that is waited for."""
+ENOUGH = 2**40
+"""More bytes than any content here packs to."""
+
+INSTANCE = types.SimpleNamespace(uuid='1f7e8d0a-0000-4000-8000-000000000000')
+
+
+class Heart:
+    """Beats in a thread of its own, which eventlet makes a green one."""
+
+    def __init__(self) -> None:
+        self._beats: list[float] = []
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            self._beats.append(time.monotonic())
+            time.sleep(INTERVAL)
+
+    def listen(self, work: Callable[[], Any]) -> dict[str, float]:
+        """Do some work; its length and the longest pause, in seconds."""
+        time.sleep(2 * INTERVAL)
+        start = time.monotonic()
+        work()
+        end = time.monotonic()
+        times = [start, *(b for b in self._beats if start < b < end), end]
+        pauses = [
+            after - before for before, after in itertools.pairwise(times)
+        ]
+        return {'length': end - start, 'pause': max(pauses)}
+
+
+class Device:
+    """A disk of a guest, with a block-stream job that takes its time."""
+
+    def __init__(self) -> None:
+        self._end = 0.0
+
+    def rebase(self, base: str | None) -> None:
+        self._end = time.monotonic() + JOB_SECONDS
+
+    def get_job_info(self) -> Any:
+        if time.monotonic() >= self._end:
+            return None
+        return types.SimpleNamespace(cur=1, end=2)
+
+
+def _pack(path: pathlib.Path) -> content.Packed:
+    return sparse.read(
+        str(path), functools.partial(content.pack, limit=ENOUGH)
+    )
+
+
+def _flatten(path: pathlib.Path) -> None:
+    guest = types.SimpleNamespace(get_block_device=lambda disk: Device())
+    disk = model.Disk(
+        name='disk.eph0',
+        path=str(path),
+        target='vdb',
+        format='qcow2',
+        virtual_bytes=2**20,
+        allocated_bytes=0,
+    )
+    flatten.flatten(INSTANCE, guest, disk, 'a test', lambda: False)
+
+
+def _fill(directory: pathlib.Path, packed: content.Packed) -> None:
+    info = {
+        'path': 'disk.made',
+        'type': 'raw',
+        'virt_disk_size': packed.length,
+    }
+    filled.make(INSTANCE, str(directory), info, packed)
+
+
+def main(directory: pathlib.Path) -> None:
+    large = directory / 'large'
+    heart = Heart()
+    # Not offloaded, as a measure of how much there is to be kept away.
+    unguarded = heart.listen(lambda: digests.file_digest(str(large)))
+    packed = _pack(large)
+    works: dict[str, Callable[[], Any]] = {
+        'digest': lambda: digests.CACHE.digest(str(large), offload.run),
+        'pack': lambda: offload.run(_pack, large),
+        'fill': lambda: _fill(directory, packed),
+        'flatten': lambda: _flatten(directory / 'flat.qcow2'),
+    }
+    measured = {name: heart.listen(work) for name, work in works.items()}
+    measured['unguarded'] = unguarded
+    print(
+        json.dumps({'eventlet': 'eventlet' in sys.modules, 'works': measured})
+    )
+
+
+if __name__ == '__main__':
+    main(pathlib.Path(sys.argv[1]))

@@ -1,0 +1,99 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""No work of ours holds up the service, in either concurrency mode.
+
+Each mode gets a process of its own, the module ``heartbeat``. What is
+compared is the longest pause of the service with the length of the work,
+measured in one process: a slow or busy machine stretches both.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+from typing import Any
+
+import fixtures
+import testtools
+
+MIB = 1024 * 1024
+APPARENT = 100 * 1024 * MIB
+DATA = 384 * MIB
+PIECES = 24
+
+FRACTION = 0.25
+"""Most of a work's length that the service may pause in it. Without care
+it pauses for all of it."""
+
+
+class ConcurrencyTest(testtools.TestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.directory = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        piece = bytes(range(1, 256)) * (DATA // PIECES // 255)
+        with open(self.directory / 'large', 'wb') as large:
+            for number in range(PIECES):
+                large.seek(number * APPARENT // PIECES)
+                large.write(piece)
+            large.truncate(APPARENT)
+        subprocess.run(
+            ['qemu-img', 'create', '-q', '-f', 'qcow2', 'flat.qcow2', '1M'],
+            cwd=self.directory,
+            check=True,
+        )
+
+    def measure(self, *, native: bool) -> Any:
+        done = subprocess.run(
+            [
+                *(sys.executable, '-m'),
+                'nova_blockmig.tests.functional.heartbeat',
+                str(self.directory),
+            ],
+            env={
+                **os.environ,
+                'OS_NOVA_DISABLE_EVENTLET_PATCHING': str(native),
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        self.addDetail(
+            'output',
+            testtools.content.text_content(done.stdout + done.stderr),
+        )
+        self.assertEqual(0, done.returncode)
+        return json.loads(done.stdout.splitlines()[-1])
+
+    def assert_goes_on(self, works: dict[str, dict[str, float]]) -> None:
+        held_up = {
+            name: work
+            for name, work in works.items()
+            if work['pause'] > FRACTION * work['length']
+        }
+        self.assertEqual({}, held_up)
+
+    def test_native_threads(self) -> None:
+        measured = self.measure(native=True)
+        self.assertFalse(measured['eventlet'])
+        self.assert_goes_on(measured['works'])
+
+    def test_eventlet(self) -> None:
+        measured = self.measure(native=False)
+        self.assertTrue(measured['eventlet'])
+        works = measured['works']
+        # The same work without care: this is what the test would notice.
+        unguarded = works.pop('unguarded')
+        self.assertGreater(unguarded['pause'], 0.9 * unguarded['length'])
+        self.assert_goes_on(works)
