@@ -20,6 +20,7 @@ from oslo_serialization import jsonutils
 
 from nova_blockmig import conf
 from nova_blockmig.compute import aborted
+from nova_blockmig.compute import capacity
 from nova_blockmig.compute import check
 from nova_blockmig.compute import destination
 from nova_blockmig.compute import disks
@@ -75,8 +76,9 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
             disk_over_commit: Any = False) -> Any:
         with self._destination.removing_test_file_on_error(instance):
             data = super().check_can_live_migrate_destination(
-                context, instance, src_compute_info, dst_compute_info,
-                block_migration, disk_over_commit)
+                context, instance, src_compute_info,
+                capacity.without_null(dst_compute_info), block_migration,
+                disk_over_commit)
             self._check.at_destination(
                 context, instance, dst_compute_info, data, block_migration,
                 disk_over_commit)
