@@ -11,6 +11,8 @@
 # under the License.
 
 import os
+import pathlib
+import re
 import subprocess
 import sys
 
@@ -38,3 +40,18 @@ class TestNoProcess(base.TestCase):
         self.assertRaises(
             base.ProcessStarted, os.posix_spawn, '/bin/true', [], {}
         )
+
+
+class TestEveryTest(base.TestCase):
+    def test_derives_from_this_base(self) -> None:
+        directory = pathlib.Path(base.__file__).parent
+        other = [
+            str(path.relative_to(directory))
+            for path in sorted(directory.rglob('test_*.py'))
+            if re.search(
+                r'^class .*\b(testtools|unittest)\.(Isolated.*)?TestCase\b',
+                path.read_text(),
+                re.MULTILINE,
+            )
+        ]
+        self.assertEqual([], other)

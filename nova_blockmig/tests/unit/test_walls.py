@@ -45,6 +45,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         'oslo_',
         # Nova's objects, exceptions, options and image code, and the
         # module that libvirt is taken from.
+        'nova.compute.vm_states',
         'nova.conf',
         'nova.exception',
         'nova.image',

@@ -12,12 +12,11 @@
 
 import types
 
-import testtools
-
 from nova_blockmig.compute import aborted
+from nova_blockmig.tests.unit import base
 
 
-class AbortedTest(testtools.TestCase):
+class AbortedTest(base.TestCase):
     def virtapi(self, *waiting):
         manager = types.SimpleNamespace(
             _waiting_live_migrations=dict.fromkeys(waiting)

@@ -17,12 +17,12 @@ import datetime
 from typing import Any
 
 import nova.conf
-from nova.objects import base
+from nova.objects import base as objects_base
 from nova.objects import compute_node
 from oslo_config import fixture as config_fixture
-import testtools
 
 from nova_blockmig.compute import capacity
+from nova_blockmig.tests.unit import base
 
 GIB = 2**30
 NOW = datetime.datetime(2012, 7, 9, 16, 0, 0)
@@ -42,7 +42,7 @@ ROW: dict[str, Any] = {
 }
 
 
-class Case(testtools.TestCase):
+class Case(base.TestCase):
     def setUp(self):
         super().setUp()
         self.conf = self.useFixture(config_fixture.Config(nova.conf.CONF))
@@ -52,7 +52,7 @@ class FromRowTest(Case):
     def test_what_nova_makes_of_its_record(self):
         """Its dates have a time zone, and columns may be left out."""
         node = compute_node.ComputeNode(**ROW)
-        row = base.obj_to_primitive(node)
+        row = objects_base.obj_to_primitive(node)
         self.assertIsNotNone(row['updated_at'].tzinfo)
         self.assertEqual(
             capacity.from_row(ROW, NOW), capacity.from_row(row, NOW)
@@ -101,7 +101,7 @@ class StaleAfterTest(Case):
         self.assertIsNone(self.stale_after(-1))
 
 
-class WithoutNullTest(testtools.TestCase):
+class WithoutNullTest(base.TestCase):
     def test_null_becomes_zero(self):
         row = {**ROW, 'disk_available_least': None, 'free_disk_gb': None}
         calm = capacity.without_null(row)

@@ -23,7 +23,6 @@ import nova.conf
 from nova.objects import migrate_data
 from nova.virt.libvirt import driver as libvirt_driver
 from oslo_config import fixture as config_fixture
-import testtools
 
 from nova_blockmig.compute import check
 from nova_blockmig.compute import image_base
@@ -32,6 +31,7 @@ from nova_blockmig.core import marks
 from nova_blockmig.core import model
 from nova_blockmig.core import sizes
 from nova_blockmig.host import files
+from nova_blockmig.tests.unit import base
 
 UUID = 'bd261aa7-728b-4edb-bd18-2ae2370b6549'
 MIB, GIB = 2**20, 2**30
@@ -69,7 +69,7 @@ def migration_data(name='tmpaaaaaa'):
     )
 
 
-class Case(testtools.TestCase):
+class Case(base.TestCase):
     def setUp(self):
         super().setUp()
         path = self.useFixture(fixtures.TempDir()).path

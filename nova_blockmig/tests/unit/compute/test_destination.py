@@ -21,7 +21,6 @@ from nova import exception
 import nova.conf
 from nova.objects import migrate_data
 from oslo_config import fixture as config_fixture
-import testtools
 
 from nova_blockmig.compute import bases
 from nova_blockmig.compute import destination
@@ -29,11 +28,12 @@ from nova_blockmig.core import content
 from nova_blockmig.core import marks
 from nova_blockmig.core import model
 from nova_blockmig.core import payload
+from nova_blockmig.tests.unit import base
 
 UUID = '3d1d9a2e-7cf0-4f59-8d1f-6b3f3fdd5d6b'
 
 
-class Case(testtools.TestCase):
+class Case(base.TestCase):
     def setUp(self):
         super().setUp()
         self.path = self.useFixture(fixtures.TempDir()).path

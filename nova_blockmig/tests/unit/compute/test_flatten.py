@@ -15,12 +15,12 @@ from unittest import mock
 
 import fixtures
 from nova.virt.libvirt import driver as libvirt_driver
-import testtools
 
 from nova_blockmig.compute import flatten
 from nova_blockmig.core import errors
 from nova_blockmig.core import model
 from nova_blockmig.host import headers
+from nova_blockmig.tests.unit import base
 
 DISK = model.Disk(
     name='disk.eph0',
@@ -37,7 +37,7 @@ class LibvirtError(Exception):
     pass
 
 
-class FlattenTest(testtools.TestCase):
+class FlattenTest(base.TestCase):
     def setUp(self):
         super().setUp()
         self.guest = mock.Mock()

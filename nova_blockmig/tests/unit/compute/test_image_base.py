@@ -23,16 +23,16 @@ import nova.conf
 from nova.image import glance
 from nova.virt.libvirt import imagecache
 from oslo_config import fixture as config_fixture
-import testtools
 
 from nova_blockmig.compute import image_base
+from nova_blockmig.tests.unit import base
 
 IMAGE = 'c5a6b1b4-3f5c-4f57-a7ae-6d4b8a0b9c11'
 MIB, GIB = 2**20, 2**30
 SIZE = 217 * MIB
 
 
-class ToFetchTest(testtools.TestCase):
+class ToFetchTest(base.TestCase):
     def setUp(self):
         super().setUp()
         self.path = self.useFixture(fixtures.TempDir()).path

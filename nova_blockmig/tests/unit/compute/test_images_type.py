@@ -13,12 +13,12 @@
 import nova.conf
 from nova.objects import migrate_data
 from oslo_config import fixture as config_fixture
-import testtools
 
 from nova_blockmig.compute import images_type
+from nova_blockmig.tests.unit import base
 
 
-class ImagesTypeTest(testtools.TestCase):
+class ImagesTypeTest(base.TestCase):
     def setUp(self):
         super().setUp()
         self.conf = self.useFixture(config_fixture.Config(nova.conf.CONF))

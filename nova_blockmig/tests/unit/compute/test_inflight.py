@@ -21,10 +21,10 @@ import fixtures
 from nova import objects
 import nova.conf
 from oslo_config import fixture as config_fixture
-import testtools
 
 from nova_blockmig.compute import inflight
 from nova_blockmig.core import sizes
+from nova_blockmig.tests.unit import base
 
 MIB, GIB = 2**20, 2**30
 SELF, A, B, C = 'self', 'aaaa', 'bbbb', 'cccc'
@@ -49,7 +49,7 @@ def migration(uuid, **values):
     return types.SimpleNamespace(**{**given, **values})
 
 
-class NeedsTest(testtools.TestCase):
+class NeedsTest(base.TestCase):
     def test_by_flavor(self):
         incoming = inflight.needs(instance(A))
         self.assertEqual(2 * GIB, incoming.memory_bytes)
@@ -62,7 +62,7 @@ class NeedsTest(testtools.TestCase):
         self.assertEqual(5 * GIB + 512 * MIB, inflight.needs(one).disk_bytes)
 
 
-class OthersTest(testtools.TestCase):
+class OthersTest(base.TestCase):
     def setUp(self):
         super().setUp()
         self.path = self.useFixture(fixtures.TempDir()).path
@@ -177,7 +177,7 @@ class OthersTest(testtools.TestCase):
         self.assertEqual(2 * GIB, self.others()[A].memory_bytes)
 
 
-class ReservationsTest(testtools.TestCase):
+class ReservationsTest(base.TestCase):
     def setUp(self):
         super().setUp()
         self.now = 1000.0

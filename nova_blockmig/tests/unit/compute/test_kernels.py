@@ -17,12 +17,12 @@ from unittest import mock
 import fixtures
 from nova.virt.libvirt import imagecache
 from nova.virt.libvirt import utils as libvirt_utils
-import testtools
 
 from nova_blockmig.compute import kernels
+from nova_blockmig.tests.unit import base
 
 
-class KernelsTest(testtools.TestCase):
+class KernelsTest(base.TestCase):
     def setUp(self):
         super().setUp()
         self.path = self.useFixture(fixtures.TempDir()).path

@@ -14,12 +14,12 @@ import sys
 import types
 
 import fixtures
-import testtools
 
 from nova_blockmig.compute import offload
+from nova_blockmig.tests.unit import base
 
 
-class OffloadTest(testtools.TestCase):
+class OffloadTest(base.TestCase):
     def pretend(self, eventlet):
         self.useFixture(fixtures.MonkeyPatch('sys.modules', dict(sys.modules)))
         sys.modules.pop('eventlet', None)

@@ -15,17 +15,17 @@ import types
 from unittest import mock
 
 import fixtures
-import testtools
 
 from nova_blockmig.compute import paused
 from nova_blockmig.core import errors
+from nova_blockmig.tests.unit import base
 
 
 def at(minute):
     return datetime.datetime(2026, 1, 1, 0, minute, tzinfo=datetime.UTC)
 
 
-class PausedTest(testtools.TestCase):
+class PausedTest(base.TestCase):
     def setUp(self):
         super().setUp()
         self.driver = mock.Mock()

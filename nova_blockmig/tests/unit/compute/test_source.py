@@ -23,7 +23,6 @@ import nova.conf
 from nova.objects import migrate_data
 from nova.virt.libvirt import imagecache
 from oslo_config import fixture as config_fixture
-import testtools
 
 from nova_blockmig.compute import source
 from nova_blockmig.core import content
@@ -33,13 +32,14 @@ from nova_blockmig.core import model
 from nova_blockmig.core import payload
 from nova_blockmig.host import digests
 from nova_blockmig.host import headers
+from nova_blockmig.tests.unit import base
 
 UUID = '3d1d9a2e-7cf0-4f59-8d1f-6b3f3fdd5d6b'
 IMAGE = 'c5a6b1b4-3f5c-4f57-a7ae-6d4b8a0b9c11'
 MIB = 1 << 20
 
 
-class Case(testtools.TestCase):
+class Case(base.TestCase):
     """An instance with a root disk, an ephemeral disk and a config drive.
 
     The overlays are plain files; what their headers say is told apart.

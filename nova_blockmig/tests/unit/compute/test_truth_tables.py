@@ -26,13 +26,13 @@ from typing import Any
 
 import nova.conf
 from oslo_config import fixture as config_fixture
-import testtools
 
 from nova_blockmig.compute import capacity
 from nova_blockmig.core import model
 from nova_blockmig.core import resources
 from nova_blockmig.core import sizes
 from nova_blockmig.core import verdict
+from nova_blockmig.tests.unit import base
 
 TABLES = pathlib.Path(__file__).parent / 'tables'
 NOW = datetime.datetime(2012, 7, 9, 15, 49, 23)
@@ -94,7 +94,7 @@ def incoming(row: dict[str, str]) -> list[sizes.Incoming]:
     ]
 
 
-class Case(testtools.TestCase):
+class Case(base.TestCase):
     def setUp(self):
         super().setUp()
         conf = self.useFixture(config_fixture.Config(nova.conf.CONF))
@@ -154,7 +154,7 @@ class DiskTableTest(Case):
             self.assert_row(row, self.check(row))
 
 
-class TablesTest(testtools.TestCase):
+class TablesTest(base.TestCase):
     def test_every_case_has_its_name(self):
         for name in ('ram.csv', 'disk.csv'):
             names = [(row['case'], row.get('mode')) for row in rows(name)]

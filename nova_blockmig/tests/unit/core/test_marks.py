@@ -12,12 +12,12 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-import testtools
 
 from nova_blockmig.core import marks
+from nova_blockmig.tests.unit import base
 
 
-class MarksTest(testtools.TestCase):
+class MarksTest(base.TestCase):
     def test_stock_names_bear_no_mark(self):
         for name in ('tmpk3j2_x', 'tmp.blockmig', 'tmp.blockmig-1', ''):
             self.assertIsNone(marks.read_destination(name))

@@ -12,11 +12,10 @@
 
 import json
 
-import testtools
-
 from nova_blockmig.core import content
 from nova_blockmig.core import model
 from nova_blockmig.core import payload
+from nova_blockmig.tests.unit import base
 
 
 def packed():
@@ -27,7 +26,7 @@ def read(**note):
     return payload.read({'path': '/x/disk', payload.KEY: note})
 
 
-class PayloadTest(testtools.TestCase):
+class PayloadTest(base.TestCase):
     def test_notes_come_back_through_json(self):
         for note in (
             payload.Note(model.Travel.COPY),

@@ -12,10 +12,9 @@
 
 """Every row of the table by which disks travel."""
 
-import testtools
-
 from nova_blockmig.core import model
 from nova_blockmig.core import plan
+from nova_blockmig.tests.unit import base
 
 OURS = plan.Facts(destination=plan.Peer.OURS)
 STOCK = plan.Facts(destination=plan.Peer.STOCK)
@@ -52,7 +51,7 @@ def travel(item, facts, packed=None, limit=100):
     return route.travel
 
 
-class TravelTest(testtools.TestCase):
+class TravelTest(base.TestCase):
     def test_image_base_is_fetched_by_either_driver(self):
         self.assertEqual(model.Travel.FETCH, travel(IMAGE, OURS))
         self.assertEqual(model.Travel.FETCH, travel(IMAGE, STOCK))
@@ -123,7 +122,7 @@ class TravelTest(testtools.TestCase):
                 self.assertNotEqual('', route.reason)
 
 
-class MayCarryTest(testtools.TestCase):
+class MayCarryTest(base.TestCase):
     def test_what_is_worth_packing(self):
         worth = {
             item.name
@@ -137,7 +136,7 @@ class MayCarryTest(testtools.TestCase):
             self.assertFalse(plan.may_carry(item, STOCK))
 
 
-class LimitTest(testtools.TestCase):
+class LimitTest(base.TestCase):
     """The limit holds for the instance as a whole."""
 
     def routes(self, packed, limit):

@@ -13,12 +13,11 @@
 
 """Tests of the formulas that the truth tables do not reach."""
 
-import testtools
-
 from nova_blockmig.core import model
 from nova_blockmig.core import resources
 from nova_blockmig.core import sizes
 from nova_blockmig.core import verdict
+from nova_blockmig.tests.unit import base
 
 GIB = 2**30
 VIRTUAL, ACTUAL = model.OverCommit.VIRTUAL, model.OverCommit.ACTUAL
@@ -38,7 +37,7 @@ def host(**values):
     return sizes.HostCapacity(**{**given, **values})
 
 
-class ImageBaseTest(testtools.TestCase):
+class ImageBaseTest(base.TestCase):
     """The fetch needs more than what stays: the download goes at its end."""
 
     def check(self, free, kept=10 * GIB, peak=12 * GIB):
@@ -78,7 +77,7 @@ class ImageBaseTest(testtools.TestCase):
         self.assertIn('no disk_available_least', row.summary())
 
 
-class DiskNeedTest(testtools.TestCase):
+class DiskNeedTest(base.TestCase):
     def test_virtual_is_all_that_it_can_grow_to(self):
         disk = sizes.DiskNeed('disk.eph0', 20, 3, 5)
         self.assertEqual(20, disk.bytes(VIRTUAL))
@@ -94,7 +93,7 @@ class DiskNeedTest(testtools.TestCase):
         self.assertEqual((27, True), (row.need_bytes, row.fits))
 
 
-class StaleTest(testtools.TestCase):
+class StaleTest(base.TestCase):
     def test_age_is_told(self):
         old = host(age_seconds=721.4, stale_after_seconds=300)
         row = resources.check_ram(1, old)

@@ -16,9 +16,8 @@
 import dataclasses
 import doctest
 
-import testtools
-
 from nova_blockmig.core import verdict
+from nova_blockmig.tests.unit import base
 
 MIB, GIB = 2**20, 2**30
 
@@ -46,7 +45,7 @@ def sentence(*rows):
     return verdict.Verdict('bd261aa7', 'server-01', rows).sentence()
 
 
-class SentenceTest(testtools.TestCase):
+class SentenceTest(base.TestCase):
     def test_a_pass_shows_every_row(self):
         self.assertEqual(
             'fits on server-01: disk (virtual sizes): '
@@ -94,7 +93,7 @@ class SentenceTest(testtools.TestCase):
         self.assertEqual('image base: Glance is down', UNKNOWN.offer())
 
 
-class RowTest(testtools.TestCase):
+class RowTest(base.TestCase):
     def test_nothing_fits_anywhere(self):
         for there in (verdict.Available(-1), verdict.Available(None)):
             self.assertTrue(verdict.Row(verdict.Resource.DISK, 0, there).fits)
@@ -108,7 +107,7 @@ class RowTest(testtools.TestCase):
         )
 
 
-class HumanTest(testtools.TestCase):
+class HumanTest(base.TestCase):
     def test_units(self):
         for amount, text in (
             (0, '0 bytes'),
