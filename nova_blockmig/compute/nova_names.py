@@ -72,6 +72,10 @@ OVERRIDDEN = _of(
             'self, host',
             'says at start what is in force, and refuses what is unsafe',
         ),
+        '_parse_migration_flags': (
+            'self',
+            "adds the operator's flags to those that Nova computed",
+        ),
         'get_available_resource': (
             'self, nodename',
             'the moment at which the host is measured',
@@ -120,6 +124,11 @@ OVERRIDDEN = _of(
         'get_instance_disk_info': (
             'self, instance, block_device_info=None',
             'content travels in what it returns',
+        ),
+        '_live_migration_operation': (
+            'self, context, instance, dest, block_migration, migrate_data, '
+            'guest, device_names',
+            'the last moment before libvirt migrates',
         ),
         '_get_instance_disk_info_from_config': (
             'self, guest_config, block_device_info',
@@ -170,7 +179,12 @@ USED = (
         'nova.virt.libvirt.host',
         'Host',
         {
+            'get_connection': ('self', 'versions of libvirt and QEMU'),
             'get_guest': ('self, instance', 'the domain of an instance'),
+            'has_min_version': (
+                'self, lv_ver=None, hv_ver=None, hv_type=None',
+                'which QEMU has a defect',
+            ),
             'list_instance_domains': (
                 'self, only_running=True',
                 'which disks the measured space already counts',

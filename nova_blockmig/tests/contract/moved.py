@@ -30,7 +30,7 @@ def moved(tree: pathlib.Path, major: int) -> list[str]:
     return [
         *_listed(nova, names),
         *_imported(nova),
-        *_taken(nova, {name.name for name in nova_names.OVERRIDDEN}),
+        *_taken(nova, {name.name for name in names}),
     ]
 
 
@@ -53,7 +53,7 @@ def unlisted(tree: pathlib.Path) -> list[str]:
     }
     for path in uses.modules():
         source = path.read_text()
-        used = uses.private(source) | uses.of_the_driver(source)
+        used = uses.private(source) | uses.of_known_objects(source)
         found |= {f'{path.name}: {name}' for name in used - listed - own}
         found |= {
             f'{path.name}: {module}.{name}'
@@ -93,7 +93,7 @@ def _imported(nova: novasource.Source) -> list[str]:
     return found
 
 
-def _taken(nova: novasource.Source, overridden: set[str]) -> list[str]:
+def _taken(nova: novasource.Source, listed: set[str]) -> list[str]:
     """Names of ours that the stock class or its base has begun to use."""
     return [
         f'{module}.{cls} now has {name}, which is a name of ours'
@@ -102,6 +102,6 @@ def _taken(nova: novasource.Source, overridden: set[str]) -> list[str]:
             (nova_names.DRIVER, uses.CLASS),
             ('nova.virt.driver', 'ComputeDriver'),
         )
-        if f'{uses.CLASS}.{name}' not in overridden
+        if f'{uses.CLASS}.{name}' not in listed
         and nova.has(module, f'{cls}.{name}')
     ]

@@ -21,6 +21,8 @@ import nova_blockmig
 PACKAGE = pathlib.Path(nova_blockmig.__file__).parent
 DRIVER = PACKAGE / 'driver.py'
 CLASS = 'LibvirtDriver'
+OBJECTS = ('driver', '_driver', '_host', 'guest')
+"""What our code calls objects of Nova whose class is not to be seen."""
 
 
 def modules() -> Iterator[pathlib.Path]:
@@ -71,15 +73,15 @@ def private(source: str) -> set[str]:
     return found
 
 
-def of_the_driver(source: str) -> set[str]:
-    """Attributes of what our code calls ``driver`` or ``self._driver``."""
+def of_known_objects(source: str) -> set[str]:
+    """Attributes of what our code calls by one of OBJECTS."""
     found = set()
     for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Attribute(
-                value=ast.Name(id='driver') | ast.Attribute(attr='_driver'),
+                value=ast.Name(id=holder) | ast.Attribute(attr=holder),
                 attr=name,
-            ) if name != CLASS:
+            ) if holder in OBJECTS and name != CLASS:
                 found.add(name)
     return found
 

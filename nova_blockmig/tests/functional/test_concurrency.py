@@ -64,8 +64,7 @@ class ConcurrencyTest(testtools.TestCase):
                 **os.environ,
                 'OS_NOVA_DISABLE_EVENTLET_PATCHING': str(native),
             },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             text=True,
             check=False,
         )

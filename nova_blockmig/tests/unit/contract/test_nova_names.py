@@ -104,11 +104,12 @@ class UsesTest(base.TestCase):
             ),
         )
 
-    def test_of_the_driver(self):
+    def test_of_known_objects(self):
         self.assertEqual(
-            {'_host', 'spawn'},
-            uses.of_the_driver(
+            {'_host', 'spawn', 'x', 'migrate'},
+            uses.of_known_objects(
                 'self._driver._host.x, driver.spawn(), driver.LibvirtDriver\n'
+                'guest.migrate(), self.guests.y\n'
             ),
         )
 
