@@ -199,7 +199,6 @@ USED = (
             'get_block_device': ('self, disk', 'the disk to flatten'),
             '_domain': (None, 'migrated with flags that Nova does not set'),
             '__init__': ('self, domain', 'a guest of a wrapped domain'),
-            '_domain': (None, 'the domain that is wrapped'),
         },
     ),
     *_of(
