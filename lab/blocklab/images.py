@@ -46,6 +46,8 @@ def upload(cloud: Any, image: GuestImage) -> bool:
         disk_format='qcow2',
         container_format='bare',
         visibility='public',
+        # Nova makes ext4 on the ephemeral disks of Linux, vfat on others'.
+        os_type='linux',
         hw_rng_model='virtio',
         wait=True,
         **{_DIGEST: image.digest},

@@ -1,0 +1,90 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+
+"""What is hashed, and what virsh says of an instance's disks."""
+
+import hashlib
+from pathlib import Path
+import tempfile
+import unittest
+
+from blocklab import disks
+from blocklab import image_digest
+from blocklab.disks import Device
+
+LISTING = """\
+ Type   Device   Target   Source
+------------------------------------------------------
+ file   disk     vda      /var/lib/nova/instances/39a0/disk
+ file   disk     vdb      /var/lib/nova/instances/39a0/disk.eph0
+ file   cdrom    hda      /var/lib/nova/instances/39a0/disk.config
+ block  disk     vdc      /dev/sdx
+ file   cdrom    hdb      -
+
+"""
+
+
+class Devices(unittest.TestCase):
+    def test_files_only(self) -> None:
+        directory = '/var/lib/nova/instances/39a0/'
+        self.assertEqual(
+            [
+                Device('vda', directory + 'disk', False),
+                Device('vdb', directory + 'disk.eph0', False),
+                Device('hda', directory + 'disk.config', True),
+            ],
+            disks.parse_devices(LISTING),
+        )
+
+    def test_name_is_novas(self) -> None:
+        names = [device.name for device in disks.parse_devices(LISTING)]
+        self.assertEqual(['disk', 'disk.eph0', 'disk.config'], names)
+
+
+class Pieces(unittest.TestCase):
+    MIB = 1024 * 1024
+
+    def setUp(self) -> None:
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.file = Path(scratch.name) / 'raw'
+
+    def _hash(self) -> str:
+        total = hashlib.sha256()
+        for piece in image_digest.pieces(self.file):
+            total.update(piece)
+        return total.hexdigest()
+
+    def test_holes_read_as_zeroes(self) -> None:
+        with self.file.open('wb') as out:
+            out.seek(3 * self.MIB + 4096)
+            out.write(b'data' * 1024)
+            out.seek(5 * self.MIB)
+            out.write(b'x' * (self.MIB + 1))
+            out.truncate(9 * self.MIB + 512)
+        expected = hashlib.sha256(self.file.read_bytes()).hexdigest()
+        self.assertEqual(expected, self._hash())
+
+    def test_only_a_hole(self) -> None:
+        self.file.touch()
+        with self.file.open('r+b') as out:
+            out.truncate(2 * self.MIB + 1)
+        expected = hashlib.sha256(bytes(2 * self.MIB + 1)).hexdigest()
+        self.assertEqual(expected, self._hash())
+
+    def test_no_hole(self) -> None:
+        self.file.write_bytes(b'y' * (self.MIB + 17))
+        expected = hashlib.sha256(self.file.read_bytes()).hexdigest()
+        self.assertEqual(expected, self._hash())
+
+    def test_nothing(self) -> None:
+        self.file.touch()
+        self.assertEqual(hashlib.sha256(b'').hexdigest(), self._hash())
