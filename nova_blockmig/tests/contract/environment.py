@@ -28,6 +28,9 @@ BESIDES = ('nova', 'libvirt-python', 'openstack-placement')
 """What is installed besides Nova's test requirements. The functional tests
 start a placement service; Nova's requirements leave that to tox."""
 
+NATIVE_SINCE = 34
+"""Nova's first major version whose nova-compute runs in native threads."""
+
 _STAMP = 'complete'
 
 
@@ -75,6 +78,11 @@ def wanted(test_requirements: str, pinned: dict[str, str]) -> list[str]:
 def major(release: str) -> int:
     """Nova's major version in an OpenStack release."""
     return int(pins(release)['nova'].partition('.')[0])
+
+
+def mode(release: str) -> str:
+    """The concurrency mode that nova-compute runs in by default."""
+    return 'threading' if major(release) >= NATIVE_SINCE else 'eventlet'
 
 
 def fetch(release: str, directory: pathlib.Path) -> Environment:

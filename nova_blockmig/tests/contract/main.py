@@ -89,7 +89,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--mode',
         choices=('eventlet', 'threading'),
-        help="concurrency mode of the tests (Nova's own choice for tests)",
+        help='concurrency mode of the tests (what nova-compute of the '
+        'release runs in unless told otherwise)',
     )
     parser.add_argument(
         '--reuse',
@@ -133,6 +134,7 @@ def _names(options: argparse.Namespace) -> int:
 def _tests(options: argparse.Namespace, ready: environment.Environment) -> int:
     exceptions = allowed.of_release(allowed.read(ALLOWED), options.release)
     suite = workers.SUITES[options.suite]
+    mode = options.mode or environment.mode(options.release)
     records = ready.tree.parent / 'records' / options.suite
     started = {
         name: workers.Worker(
@@ -140,7 +142,7 @@ def _tests(options: argparse.Namespace, ready: environment.Environment) -> int:
             workers.narrowed(suite, options.tests),
             driver,
             records / name,
-            variables(os.environ, options.mode),
+            variables(os.environ, mode),
         )
         for name, driver in (('stock', None), ('ours', options.driver))
     }
@@ -166,25 +168,23 @@ def _about(
     }
 
 
-def variables(environ: Mapping[str, str], mode: str | None) -> dict[str, str]:
+def variables(environ: Mapping[str, str], mode: str) -> dict[str, str]:
     """The environment of the tests: as Nova's tox.ini sets it."""
     found = {
         name: value
         for name, value in environ.items()
         if not name.startswith(('OS_', 'PYTHON', 'NOVA_'))
     }
-    found |= {
+    return found | {
         'LC_ALL': 'C.UTF-8',
         'NOVA_RAISE_ON_GREENLET_LEAK': 'True',
+        # Nova's switch between the modes; its words for it are the negation.
+        'OS_NOVA_DISABLE_EVENTLET_PATCHING': str(mode == 'threading'),
         'OS_STDERR_CAPTURE': '1',
         'OS_STDOUT_CAPTURE': '1',
         'OS_TEST_TIMEOUT': '160',
         'PYTHONDONTWRITEBYTECODE': '1',
     }
-    if mode is not None:
-        # Nova's own switch; its words for it are the negation.
-        found['OS_NOVA_DISABLE_EVENTLET_PATCHING'] = str(mode == 'threading')
-    return found
 
 
 def show(

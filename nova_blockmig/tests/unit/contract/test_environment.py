@@ -45,12 +45,11 @@ class EnvironmentTest(base.TestCase):
 class VariablesTest(base.TestCase):
     def test_nothing_of_the_caller_changes_the_tests(self):
         found = main.variables(
-            {'PATH': '/bin', 'PYTHONPATH': '/x', 'OS_DEBUG': '1'}, None
+            {'PATH': '/bin', 'PYTHONPATH': '/x', 'OS_DEBUG': '1'}, 'eventlet'
         )
         self.assertEqual('/bin', found['PATH'])
         self.assertNotIn('PYTHONPATH', found)
         self.assertNotIn('OS_DEBUG', found)
-        self.assertNotIn('OS_NOVA_DISABLE_EVENTLET_PATCHING', found)
 
     def test_the_mode(self):
         for mode, value in (('threading', 'True'), ('eventlet', 'False')):
@@ -58,6 +57,12 @@ class VariablesTest(base.TestCase):
                 value,
                 main.variables({}, mode)['OS_NOVA_DISABLE_EVENTLET_PATCHING'],
             )
+
+    def test_the_mode_of_a_release(self):
+        self.assertEqual(
+            ['eventlet', 'eventlet', 'eventlet', 'threading'],
+            [environment.mode(name) for name in environment.releases()],
+        )
 
 
 class NarrowedTest(base.TestCase):
