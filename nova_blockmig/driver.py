@@ -65,8 +65,8 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
             CONF.blockmig.migrate_disks_detect_zeroes, version, CONF)
 
     def get_available_resource(self, nodename: Any) -> Any:
-        self._check.before_measuring()
-        return super().get_available_resource(nodename)
+        with self._check.measuring():
+            return super().get_available_resource(nodename)
 
     # On the destination, in the order of a migration.
 

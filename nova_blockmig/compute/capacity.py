@@ -35,7 +35,9 @@ _DEFAULT_INTERVAL = 60
 
 
 def from_row(
-    row: Mapping[str, Any], now: datetime.datetime | None = None
+    row: Mapping[str, Any],
+    now: datetime.datetime | None = None,
+    confirmed_seconds: float | None = None,
 ) -> sizes.HostCapacity:
     """Read a compute_nodes record.
 
@@ -43,6 +45,9 @@ def from_row(
         ``nova.objects.base.obj_to_primitive`` makes of a ComputeNode. A
         column that is not there counts as NULL.
     :param now: for the record's age; the present time if None.
+    :param confirmed_seconds: how long ago the driver reported what the
+        record is made of; None if that is not known. Nova writes a record
+        only if something has changed.
     """
     memory_mb = row.get('memory_mb') or 0
     free_ram_mb = row.get('free_ram_mb')
@@ -63,7 +68,7 @@ def from_row(
         disk_available_least_bytes=(
             None if least_gb is None else least_gb * units.Gi
         ),
-        age_seconds=_age(row, now or timeutils.utcnow()),
+        age_seconds=_age(row, now or timeutils.utcnow(), confirmed_seconds),
         stale_after_seconds=stale_after(),
     )
 
@@ -110,13 +115,18 @@ def _ratio(row: Mapping[str, Any], column: str) -> float:
     return float(row.get(column) or configured or 1.0)
 
 
-def _age(row: Mapping[str, Any], now: datetime.datetime) -> float | None:
-    """Seconds since the record was written, never negative.
+def _age(
+    row: Mapping[str, Any],
+    now: datetime.datetime,
+    confirmed_seconds: float | None,
+) -> float | None:
+    """Seconds since the record was written or confirmed, never negative.
 
     The clock is the conductor's on one side and ours on the other.
     """
+    ages = [] if confirmed_seconds is None else [confirmed_seconds]
     written = row.get('updated_at') or row.get('created_at')
-    if written is None:
-        return None
-    age = (now - timeutils.normalize_time(written)).total_seconds()
-    return max(0.0, age)
+    if written is not None:
+        age = (now - timeutils.normalize_time(written)).total_seconds()
+        ages.append(max(0.0, age))
+    return min(ages, default=None)

@@ -18,8 +18,11 @@ source, which knows the disks: whether they fit into it.
 """
 
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Sequence
+import contextlib
 import threading
+import time
 from typing import Any
 
 from nova import exception
@@ -43,7 +46,7 @@ CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
 
 # Long enough for the two runs of the periodic task after which the record
-# counts a migrated instance; see before_measuring().
+# counts a migrated instance; see measuring().
 _PROMISE_RUNS = 2
 _PROMISE_SECONDS = 120
 
@@ -60,13 +63,15 @@ class ResourceCheck:
         self._lock = threading.Lock()
         self._reservations = inflight.Reservations()
         self._measured: tuple[frozenset[str], ...] = ()
+        self._measured_at: float | None = None
 
     # On the destination.
 
-    def before_measuring(self) -> None:
-        """Note which instances the record that is about to be made counts.
+    @contextlib.contextmanager
+    def measuring(self) -> Iterator[None]:
+        """Note what the record counts that is made of the driver's report.
 
-        Call it before the driver reports its resources. A disk counts in
+        The driver reports its resources inside it. A disk counts in
         disk_available_least as soon as its domain is here. The record is
         written a little after the report, so at any moment it is the one of
         the last report or of the one before: what both have is counted.
@@ -79,7 +84,9 @@ class ResourceCheck:
         except libvirt_driver.libvirt.libvirtError:
             # Nova's own report copes with it or fails; nothing is counted.
             here = frozenset()
+        yield
         self._measured = (*self._measured[-1:], here)
+        self._measured_at = time.monotonic()
 
     def at_destination(
         self,
@@ -109,7 +116,7 @@ class ResourceCheck:
             base = image_base.to_fetch(
                 context, instance, self._driver._image_api
             )
-        host = capacity.from_row(row)
+        host = capacity.from_row(row, confirmed_seconds=self._confirmed())
         with self._lock:
             incoming = inflight.others(
                 context, instance, self._reservations, self._counted()
@@ -150,6 +157,11 @@ class ResourceCheck:
         if disk_over_commit:
             return model.OverCommit.ACTUAL
         return model.OverCommit.VIRTUAL
+
+    def _confirmed(self) -> float | None:
+        if self._measured_at is None:
+            return None
+        return time.monotonic() - self._measured_at
 
     def _counted(self) -> frozenset[str]:
         if len(self._measured) < 2:

@@ -63,6 +63,20 @@ class FromRowTest(Case):
         age = (NOW - ROW['created_at']).total_seconds()
         self.assertEqual(age, capacity.from_row(row, NOW).age_seconds)
 
+    def test_an_idle_host_confirms_a_record_that_is_not_rewritten(self):
+        later = NOW + datetime.timedelta(days=1)
+        host = capacity.from_row(ROW, later, confirmed_seconds=30.0)
+        self.assertEqual(30.0, host.age_seconds)
+        self.assertFalse(host.stale)
+
+    def test_a_confirmation_that_is_old_itself(self):
+        later = NOW + datetime.timedelta(days=1)
+        self.assertTrue(capacity.from_row(ROW, later, 301.0).stale)
+
+    def test_a_new_record_needs_no_confirmation(self):
+        host = capacity.from_row(ROW, ROW['updated_at'], 301.0)
+        self.assertFalse(host.stale)
+
     def test_columns_that_are_not_there(self):
         host = capacity.from_row({}, NOW)
         self.assertEqual('the destination', host.host)

@@ -13,6 +13,7 @@
 
 """Tests of the resource check as the driver calls it."""
 
+import datetime
 import os
 import types
 from unittest import mock
@@ -259,7 +260,7 @@ class PromiseTest(Case):
         self.start('first', self.second)
 
 
-class BeforeMeasuringTest(Case):
+class MeasuringTest(Case):
     """An instance counts once two reports in a row have seen its domain."""
 
     def report(self, *uuids):
@@ -267,12 +268,16 @@ class BeforeMeasuringTest(Case):
         self.driver._host.list_instance_domains.return_value = [
             mock.Mock(UUIDString=lambda uuid=uuid: uuid) for uuid in uuids
         ]
-        self.check.before_measuring()
+        with self.check.measuring():
+            pass
+
+    def run_check(self, **columns):
+        self.check.at_destination(
+            'context', instance(), row(**columns), migration_data(), True, None
+        )
 
     def counted(self):
-        self.check.at_destination(
-            'context', instance(), row(), migration_data(), True, None
-        )
+        self.run_check()
         return self.others.call_args.args[3]
 
     def setUp(self):
@@ -293,10 +298,27 @@ class BeforeMeasuringTest(Case):
         self.driver._host.list_instance_domains.side_effect = (
             libvirt_driver.libvirt.libvirtError('down')
         )
-        self.check.before_measuring()
+        with self.check.measuring():
+            pass
         self.assertEqual(set(), self.counted())
+
+    def test_a_report_that_failed_is_none(self):
         self.report('a')
-        self.assertEqual(set(), self.counted())
+        self.report('a')
+        try:
+            with self.check.measuring():
+                raise OSError('statvfs')
+        except OSError:
+            pass
+        self.assertEqual({'a'}, self.counted())
+
+    def test_a_report_confirms_the_record(self):
+        old = datetime.datetime(2012, 7, 9)
+        self.assertRaises(
+            exception.MigrationPreCheckError, self.run_check, updated_at=old
+        )
+        self.report('a')
+        self.run_check(updated_at=old)
 
 
 class DiskNeedsTest(Case):
