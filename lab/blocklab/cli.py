@@ -24,11 +24,11 @@ function that takes the parsed arguments and returns an exit code.
 """
 
 import argparse
+from collections.abc import Sequence
 import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 from blocklab import layout as layouts
@@ -113,7 +113,7 @@ def choices(arguments: argparse.Namespace) -> settings.Choices:
         concurrency=settings.per_host(
             '--concurrency', arguments.concurrency, settings.BACKENDS
         ),
-        extra=settings.extra(arguments.set),
+        extra=settings.extra_settings(arguments.set),
     )
 
 
@@ -214,7 +214,7 @@ def _logs(arguments: argparse.Namespace) -> int:
 
     path = Lab(arguments.name).log_path(arguments.service)
     lines = '+1' if arguments.lines is None else str(arguments.lines)
-    os.execvp('tail', ['tail', '-n', lines, str(path)])
+    os.execvp('tail', ['tail', '-n', lines, str(path)])  # noqa: S606
 
 
 def _exec(arguments: argparse.Namespace) -> int:
@@ -228,7 +228,7 @@ def _exec(arguments: argparse.Namespace) -> int:
     command = lab.host(arguments.host).layout.enter(
         *(words or [os.environ.get('SHELL', '/bin/sh')])
     )
-    os.execvp(command[0], command)
+    os.execvp(command[0], command)  # noqa: S606
 
 
 def _client(arguments: argparse.Namespace) -> int:
@@ -239,7 +239,7 @@ def _client(arguments: argparse.Namespace) -> int:
     command = lab.client_command(arguments.command, *arguments.words)
     environment = {**os.environ, **lab.credentials()}
     environment['PYTHONWARNINGS'] = 'ignore'
-    os.execvpe(command[0], command, environment)
+    os.execvpe(command[0], command, environment)  # noqa: S606
 
 
 def main(words: Sequence[str] | None = None) -> int:

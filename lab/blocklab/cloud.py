@@ -12,17 +12,18 @@
 
 """The cloud as its administrator sees it, through openstacksdk."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from collections.abc import Mapping
 import datetime
 import functools
 import socket
 from typing import Any
 
-import openstack
-import requests
 from keystoneauth1 import exceptions as keystone_exceptions
 from keystoneauth1 import session as keystone_session
 from keystoneauth1.identity import v3
+import openstack
+import requests
 from requests import adapters
 from urllib3 import connection as urllib3_connection
 from urllib3 import connectionpool
@@ -38,20 +39,6 @@ SERVICES = {
 }
 NETWORK = 'net1'
 FLAVOR = 'm1.tiny'
-
-
-def variables(address: str, password: str) -> dict[str, str]:
-    """The environment that OpenStack's clients take credentials from."""
-    return {
-        'OS_AUTH_URL': f'http://{address}:5000/v3',
-        'OS_USERNAME': 'admin',
-        'OS_PASSWORD': password,
-        'OS_PROJECT_NAME': 'admin',
-        'OS_USER_DOMAIN_ID': 'default',
-        'OS_PROJECT_DOMAIN_ID': 'default',
-        'OS_IDENTITY_API_VERSION': '3',
-        'OS_REGION_NAME': 'RegionOne',
-    }
 
 
 def connect(controller: Host, password: str) -> Any:

@@ -12,15 +12,17 @@
 
 """The configuration files of the lab, rendered from lab/templates."""
 
-import shlex
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
+import shlex
 from typing import Any
+import uuid
 
 import jinja2
 
-from blocklab.layout import LAB_DIR, HostLayout, Layout
+from blocklab.layout import LAB_DIR
+from blocklab.layout import HostLayout
+from blocklab.layout import Layout
 from blocklab.releases import Release
 from blocklab.services import APIS
 from blocklab.services import Service

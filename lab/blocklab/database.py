@@ -12,7 +12,8 @@
 
 """The controller's databases: made, filled with tables, told of the cells."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from collections.abc import Mapping
 
 from blocklab import run
 from blocklab.errors import CommandFailed

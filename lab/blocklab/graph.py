@@ -12,10 +12,12 @@
 
 """Running steps side by side, each when those that it needs are done."""
 
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Mapping
 import concurrent.futures
-import graphlib
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+import graphlib
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@
 
 """Whether a service answers."""
 
-import http.client
-import socket
 from collections.abc import Callable
+import http.client
 from pathlib import Path
+import socket
 
 from blocklab.host import Host
 from blocklab.services import Alive

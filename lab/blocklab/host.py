@@ -12,11 +12,12 @@
 
 """One host of a running lab: running commands there, reaching its ports."""
 
+from collections.abc import Iterator
+from collections.abc import Sequence
 import contextlib
+from pathlib import Path
 import socket
 import subprocess
-from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from pyroute2 import netns

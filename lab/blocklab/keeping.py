@@ -12,10 +12,11 @@
 
 """Starting services in their order, and watching over them."""
 
+from collections.abc import Callable
+from collections.abc import Iterable
 import hashlib
-import time
-from collections.abc import Callable, Iterable
 from pathlib import Path
+import time
 
 from blocklab import health
 from blocklab import switch

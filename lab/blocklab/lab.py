@@ -23,14 +23,13 @@
 Nothing here starts a lab: see `blocklab.up`.
 """
 
-import functools
 from collections.abc import Iterable
+import functools
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from blocklab import cloud
 from blocklab import images
 from blocklab import keeping
 from blocklab import layout as layouts
@@ -88,6 +87,10 @@ class Lab:
     @functools.cached_property
     def cloud(self) -> Any:
         """An administrator's openstack.connection.Connection."""
+        # openstacksdk takes a second to import, which most calls of labctl
+        # can do without.
+        from blocklab import cloud
+
         self.require_up()
         return cloud.connect(
             self.host(layouts.CONTROLLER), self.settings.passwords['admin']
@@ -144,9 +147,16 @@ class Lab:
 
     def credentials(self) -> dict[str, str]:
         """The environment of an administrator's command line."""
-        return cloud.variables(
-            self.layout.controller.address, self.settings.passwords['admin']
-        )
+        return {
+            'OS_AUTH_URL': f'http://{self.layout.controller.address}:5000/v3',
+            'OS_USERNAME': 'admin',
+            'OS_PASSWORD': self.settings.passwords['admin'],
+            'OS_PROJECT_NAME': 'admin',
+            'OS_USER_DOMAIN_ID': 'default',
+            'OS_PROJECT_DOMAIN_ID': 'default',
+            'OS_IDENTITY_API_VERSION': '3',
+            'OS_REGION_NAME': 'RegionOne',
+        }
 
     def client_command(self, *words: str) -> list[str]:
         """The command line of a client ('openstack', 'nova') of the
@@ -187,6 +197,8 @@ class Lab:
 
     def problems(self) -> dict[str, str]:
         """Service -> what is wrong with it; empty when all is well."""
+        from blocklab import cloud
+
         return keeping.local_problems(
             self.services, self.supervisor
         ) or cloud.problems(

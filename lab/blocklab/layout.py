@@ -18,10 +18,10 @@ itself in the controller's namespace, so two labs use the same ones without
 ever meeting, and nothing appears in the machine's own network.
 """
 
-import os
-import re
 from dataclasses import dataclass
+import os
 from pathlib import Path
+import re
 
 from blocklab.errors import BadInput
 
@@ -166,9 +166,7 @@ class Layout:
             name=name,
             namespace=f'{self.name}-{name}',
             address=f'10.88.0.{number}',
-            tunnel_address=None
-            if name == CONTROLLER
-            else f'10.89.0.{number}',
+            tunnel_address=None if name == CONTROLLER else f'10.89.0.{number}',
             directory=self.state / 'hosts' / name,
             namespaces_directory=self.namespaces,
         )

@@ -13,9 +13,9 @@
 """Whether this machine can run the lab; each answer has a way out."""
 
 import os
+from pathlib import Path
 import shutil
 import subprocess
-from pathlib import Path
 
 from blocklab.errors import BadInput
 from blocklab.layout import ROOT

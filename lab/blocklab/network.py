@@ -20,12 +20,14 @@ is the tunnel network. The machine's own network is left alone.
 from collections.abc import Iterator
 from pathlib import Path
 
-from pyroute2 import NetNS, netns
+from pyroute2 import NetNS
+from pyroute2 import netns
 
 from blocklab import run
 from blocklab.errors import BadInput
 from blocklab.host import Host
-from blocklab.layout import HostLayout, Layout
+from blocklab.layout import HostLayout
+from blocklab.layout import Layout
 
 MANAGEMENT_BRIDGE = 'br-mgmt'
 TUNNEL_BRIDGE = 'br-tun'

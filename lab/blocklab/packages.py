@@ -12,10 +12,10 @@
 
 """What the lab takes from Debian."""
 
-import contextlib
-import subprocess
 from collections.abc import Iterator
+import contextlib
 from pathlib import Path
+import subprocess
 
 from blocklab import run
 

@@ -17,15 +17,16 @@ run that was cut short anything may be left. All live in the lab's
 namespaces, and that is how they are found.
 """
 
+from collections.abc import Iterable
 import os
+from pathlib import Path
 import signal
 import time
-from collections.abc import Iterable
-from pathlib import Path
 
 import psutil
 
-from blocklab.layout import HostLayout, Layout
+from blocklab.layout import HostLayout
+from blocklab.layout import Layout
 
 
 def end(pids: Iterable[int], patience: float) -> None:

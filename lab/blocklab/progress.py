@@ -12,11 +12,11 @@
 
 """What labctl is doing, and how long it took."""
 
+from collections.abc import Iterator
 import contextlib
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from typing import TextIO
 
 

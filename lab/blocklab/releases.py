@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blocklab.errors import BadInput
-from blocklab.layout import CHECKOUT, VENVS
+from blocklab.layout import CHECKOUT
+from blocklab.layout import VENVS
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,11 @@
 
 """labctl reset: all instances gone, the services kept."""
 
+import contextlib
 import shutil
 import time
+
+from openstack import exceptions
 
 from blocklab.errors import LabError
 from blocklab.lab import Lab
@@ -38,10 +41,12 @@ def _delete_servers(lab: Lab, patience: float) -> None:
     deadline = time.monotonic() + patience
     while servers := list(compute.servers(all_projects=True)):
         for server in servers:
-            # A server in the middle of something is not deleted.
-            if server.task_state not in (None, 'deleting'):
-                compute.reset_server_state(server, 'error')
-            compute.delete_server(server, force=True, ignore_missing=True)
+            # It may be gone by now.
+            with contextlib.suppress(exceptions.NotFoundException):
+                # A server in the middle of something is not deleted.
+                if server.task_state not in (None, 'deleting'):
+                    compute.reset_server_state(server, 'error')
+                compute.delete_server(server, force=True)
         if time.monotonic() > deadline:
             raise LabError(
                 f'Nova does not delete {servers[0].name}.',

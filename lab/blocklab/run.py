@@ -12,12 +12,14 @@
 
 """Running a command to its end, and knowing what it said if it failed."""
 
+from collections.abc import Mapping
+from collections.abc import Sequence
 import os
-import subprocess
-from collections.abc import Mapping, Sequence
 from pathlib import Path
+import subprocess
 
-from blocklab.errors import CommandFailed, last_lines
+from blocklab.errors import CommandFailed
+from blocklab.errors import last_lines
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -33,8 +35,7 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
         or name.lower().endswith('_proxy')
     }
     return {
-        'PATH': '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin'
-        ':/sbin:/bin',
+        'PATH': '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
         'HOME': '/root',
         'LC_ALL': 'C.UTF-8',
         **kept,
@@ -75,8 +76,7 @@ def run(
     done = subprocess.run(
         words,
         input=text or '',
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
         errors='replace',
         env=variables,

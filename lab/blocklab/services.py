@@ -12,12 +12,15 @@
 
 """Every service of the lab: where it runs, how it is started and probed."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
 from pathlib import Path
 
 from blocklab import venvs
-from blocklab.layout import HostLayout, Layout
+from blocklab.layout import HostLayout
+from blocklab.layout import Layout
 from blocklab.releases import Release
 from blocklab.settings import BACKENDS
 from blocklab.settings import Choices

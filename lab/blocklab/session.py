@@ -12,9 +12,9 @@
 
 """One labctl at a time works on a lab."""
 
+from collections.abc import Iterator
 import contextlib
 import fcntl
-from collections.abc import Iterator
 
 from blocklab import layout as layouts
 from blocklab import up

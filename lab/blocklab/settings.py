@@ -15,18 +15,21 @@
 The file holds the lab's passwords, so only root can read it.
 """
 
+from collections.abc import Iterable
+from collections.abc import Mapping
 import dataclasses
+from dataclasses import dataclass
+from dataclasses import field
 import json
 import os
+from pathlib import Path
 import secrets
 import threading
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
 
 from blocklab import releases
 from blocklab.errors import BadInput
-from blocklab.layout import COMPUTES, CONTROLLER
+from blocklab.layout import COMPUTES
+from blocklab.layout import CONTROLLER
 
 DRIVERS = {
     'stock': 'libvirt.LibvirtDriver',
@@ -130,9 +133,9 @@ def load(path: Path) -> Settings | None:
         ) from None
 
 
-def per_host(option: str, words: Iterable[str], allowed: Iterable[str]) -> (
-    dict[str, str]
-):
+def per_host(
+    option: str, words: Iterable[str], allowed: Iterable[str]
+) -> dict[str, str]:
     """Compute host -> value, from words like 'stock' or 'server2=stock'.
 
     A word without a host is for both; of two words for a host the later
@@ -158,7 +161,9 @@ def per_host(option: str, words: Iterable[str], allowed: Iterable[str]) -> (
     return chosen
 
 
-def extra(words: Iterable[str]) -> dict[str, dict[str, dict[str, str]]]:
+def extra_settings(
+    words: Iterable[str],
+) -> dict[str, dict[str, dict[str, str]]]:
     """Settings from words like 'server2:libvirt.images_type=raw'.
 
     A word without a host is for the nova.conf of every host.

@@ -12,17 +12,18 @@
 
 """supervisord: one per lab, in charge of all its services."""
 
-import time
-import xmlrpc.client
 from pathlib import Path
+import time
 from typing import Any
+import xmlrpc.client
 
 import psutil
 from supervisor import xmlrpc as supervisor_xmlrpc
 
 from blocklab import run
 from blocklab.errors import LabError
-from blocklab.layout import VENVS, Layout
+from blocklab.layout import VENVS
+from blocklab.layout import Layout
 
 RUNNING = 'RUNNING'
 
@@ -78,7 +79,11 @@ class Supervisor:
         A program whose entry changed is stopped, and left so.
         """
         added, changed, removed = self._call().reloadConfig()[0]
-        for name in (*changed, *removed):
+        gone = (*changed, *removed)
+        for name in gone:
+            if self.process(name) is not None:
+                self._call().stopProcess(name, False)  # all at once
+        for name in gone:
             self.stop(name)
             self._call().removeProcessGroup(name)
         for name in (*added, *changed):
@@ -96,13 +101,18 @@ class Supervisor:
         info = self._call().getProcessInfo(name)
         return info['pid'] if info['statename'] == RUNNING else None
 
+    def _state(self, name: str) -> str:
+        return str(self._call().getProcessInfo(name)['statename'])
+
     def start_service(self, name: str) -> None:
         self._call().startProcess(name, True)
 
     def stop(self, name: str) -> None:
         """Stop a service and wait until it is gone."""
-        if self.process(name) is not None:
-            self._call().stopProcess(name, True)
+        if self._state(name) in ('RUNNING', 'STARTING'):
+            self._call().stopProcess(name, False)
+        while self._state(name) == 'STOPPING':
+            time.sleep(0.1)
 
     def _call(self) -> Any:
         # The proxy's attributes are the remote methods: nothing to type.

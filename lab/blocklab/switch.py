@@ -13,12 +13,14 @@
 """Open vSwitch and OVN: their databases, and a compute host's bridges."""
 
 import contextlib
-import time
 from pathlib import Path
+import time
 
-from blocklab.errors import CommandFailed, LabError
+from blocklab.errors import CommandFailed
+from blocklab.errors import LabError
 from blocklab.host import Host
-from blocklab.layout import HostLayout, Layout
+from blocklab.layout import HostLayout
+from blocklab.layout import Layout
 
 _SCHEMAS = {
     'nb': '/usr/share/ovn/ovn-nb.ovsschema',

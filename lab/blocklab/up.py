@@ -13,6 +13,10 @@
 """Bringing a lab up, from whatever state the machine is in."""
 
 from collections.abc import Callable
+import functools
+
+from keystoneauth1 import exceptions as keystone_exceptions
+from openstack import exceptions as openstack_exceptions
 
 from blocklab import cloud
 from blocklab import config
@@ -29,6 +33,7 @@ from blocklab import settings as lab_settings
 from blocklab import switch
 from blocklab import venvs
 from blocklab.errors import BadInput
+from blocklab.errors import LabError
 from blocklab.graph import Step
 from blocklab.lab import Lab
 from blocklab.layout import CONTROLLER
@@ -126,19 +131,33 @@ def _steps(lab: Lab) -> dict[str, Step]:
     }
     for service in lab.services:
         steps[service.name] = Step(
-            lambda service=service: keeper.ensure(service),  # type: ignore[misc]
-            _needs(service.name),
+            functools.partial(keeper.ensure, service), _needs(service.name)
         )
     for host in layout.computes:
         steps[f'identity@{host.name}'] = Step(
-            lambda host=host: switch.identify(  # type: ignore[misc]
-                host, layout.controller
-            ),
+            functools.partial(switch.identify, host, layout.controller),
             (f'ovsdb@{host.name}',),
         )
     steps.update(_once(lab))
-    steps['image'] = Step(lambda: _image(lab), ('catalog', 'glance'))
+    steps['image'] = Step(
+        lambda: _plainly('image', functools.partial(_image, lab)),
+        ('catalog', 'glance'),
+    )
     return steps
+
+
+def _plainly(name: str, work: Callable[[], None]) -> None:
+    try:
+        work()
+    except (
+        openstack_exceptions.SDKException,
+        keystone_exceptions.ClientException,
+    ) as error:
+        raise LabError(
+            f'The step "{name}" failed: {error}',
+            'See "labctl status" and the log of the service that answered '
+            'so, and give the same command again.',
+        ) from error
 
 
 def _image(lab: Lab) -> None:
@@ -167,7 +186,8 @@ def _needs(service: str) -> tuple[str, ...]:
         'glance': ('glance tables',),
         'neutron': ('neutron tables', 'ovn-nb', 'ovn-sb', 'rabbitmq'),
         'nova-api': control,
-        'nova-conductor': control,
+        # It asks keystone for a token when it starts.
+        'nova-conductor': (*control, 'catalog'),
         'nova-scheduler': (*control, 'catalog', 'placement'),
         'ovsdb': ('switch files',),
         'ovs-vswitchd': (f'identity@{host}',),
@@ -185,7 +205,7 @@ def _once(lab: Lab) -> dict[str, Step]:
             if name in lab.settings.done:
                 return
             with lab.progress.step(name):
-                work()
+                _plainly(name, work)
             lab.settings.mark_done(name)
 
         return {name: Step(step, needs)}

@@ -12,19 +12,21 @@
 
 """The Python environments: one per OpenStack release, with our package."""
 
+from collections.abc import Iterator
 import contextlib
 import fcntl
 import hashlib
 import os
+from pathlib import Path
 import shutil
 import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 
 from blocklab import run
 from blocklab.errors import BadInput
-from blocklab.layout import CHECKOUT, VENVS
-from blocklab.releases import PACKAGES, Release
+from blocklab.layout import CHECKOUT
+from blocklab.layout import VENVS
+from blocklab.releases import PACKAGES
+from blocklab.releases import Release
 
 _UV = VENVS / 'tools' / 'bin' / 'uv'
 _OURS = 'nova-blockmig'
