@@ -169,6 +169,8 @@ def run(workers: Mapping[str, Worker]) -> None:
     """
     running = list(workers.values())
     told = time.monotonic()
+    # The workers have sessions of their own, so nobody else ends them.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit('terminated'))
     try:
         while running:
             time.sleep(_POLL)
