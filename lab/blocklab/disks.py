@@ -43,6 +43,15 @@ class Device:
 
 
 @dataclass(frozen=True)
+class DiskSize:
+    """How large a disk is; the fields are those of `DiskState`."""
+
+    virtual_bytes: int
+    allocated_bytes: int
+    backing: str | None
+
+
+@dataclass(frozen=True)
 class DiskState:
     """A disk at one moment.
 
@@ -105,6 +114,27 @@ def states(
         [sys.executable, '-B', image_digest.__file__, _SCRATCH, *chosen]
     )
     return {state.name: state for state in map(_state, json.loads(said))}
+
+
+def sizes(host: Host, domain: str) -> dict[str, DiskSize]:
+    """Name -> size of every disk; of a running guest as well.
+
+    :raises blocklab.errors.CommandFailed: the host has no such domain.
+    """
+    found = {}
+    for device in devices(host, domain):
+        said = host.run(
+            ['qemu-img', 'info', '--force-share', '--output=json',
+             device.path]
+        )  # fmt: skip
+        info = json.loads(said)
+        backing = info.get('backing-filename')
+        found[device.name] = DiskSize(
+            info['virtual-size'],
+            info['actual-size'],
+            backing and Path(backing).name,
+        )
+    return found
 
 
 def _state(described: dict[str, object]) -> DiskState:
