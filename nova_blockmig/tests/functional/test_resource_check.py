@@ -17,75 +17,21 @@ import os
 import threading
 from typing import Any
 
+import fixtures
 from nova.tests import fixtures as nova_fixtures
-from nova.tests.functional.api import client
 
 from nova_blockmig import conf
+from nova_blockmig.compute import check
 from nova_blockmig.tests.functional import base
+from nova_blockmig.tests.functional import migrating
 
 MIB, GIB = 2**20, 2**30
-SOURCE, DESTINATION, SPARE = 'server2', 'server-01', 'server-02'
+SOURCE = migrating.SOURCE
+DESTINATION = migrating.DESTINATION
+SPARE = migrating.SPARE
 
 
-class Case(base.BlockMigrationBase):
-    def request(
-        self,
-        server: Any,
-        version: str = 'latest',
-        host: str | None = None,
-        **more: Any,
-    ) -> None:
-        body: dict[str, Any] = {'host': host, 'block_migration': True, **more}
-        self.api.microversion = version
-        try:
-            self.api.post_server_action(server['id'], {'os-migrateLive': body})
-        finally:
-            self.api.microversion = 'latest'
-
-    def refusal(self, server: Any) -> str:
-        """What ``openstack server event show`` has of the last refusal.
-
-        Where another host is tried in the same request Nova keeps one event
-        for both: a success, with the refusal of the first in its details.
-        """
-        last = self.api.get_instance_actions(server['id'])[0]
-        self.assertEqual('live-migration', last['action'])
-        shown = self.api.get_instance_action_details(
-            server['id'], last['request_id']
-        )
-        (details,) = [
-            event['details']
-            for event in shown['events']
-            if event['event'] == 'compute_check_can_live_migrate_destination'
-            and event['details']
-        ]
-        return str(details)
-
-    def assert_moves(self, server: Any, to: str, **request: Any) -> None:
-        self.request(server, **request)
-        self._wait_for_server_parameter(
-            server,
-            {'OS-EXT-SRV-ATTR:host': to, 'status': 'ACTIVE'},
-            max_retries=40,
-        )
-
-    def assert_refused(self, server: Any, why: str, **request: Any) -> None:
-        """Nothing has moved, nothing is left behind, and one can read why."""
-        before = self.host_of(server)
-        here = sorted(os.listdir(self.root.join(DESTINATION)))
-        # Up to 2.33 the API waits for the check and answers with it.
-        try:
-            self.request(server, **request)
-        except client.OpenStackApiException as exc:
-            self.assertEqual(400, exc.response.status_code)
-        self._wait_for_migration_status(server, ['error'])
-        server = self._wait_for_state_change(server, 'ACTIVE')
-        self.assertEqual(before, self.host_of(server))
-        self.assertEqual(here, sorted(os.listdir(self.root.join(DESTINATION))))
-        self.assertRegex(self.refusal(server), why)
-
-
-class MicroversionTest(Case):
+class MicroversionTest(migrating.MigratingBase):
     """Ten GiB of disk, and a destination that first has nine."""
 
     WHY = r'needs 10 GiB, 9 GiB available, 1 GiB short'
@@ -137,7 +83,7 @@ class MicroversionTest(Case):
         self.check_version('latest', block_migration='auto')
 
 
-class CandidatesTest(Case):
+class CandidatesTest(migrating.MigratingBase):
     """The scheduler prefers a host that turns out to be too small."""
 
     def setUp(self) -> None:
@@ -170,7 +116,7 @@ class CandidatesTest(Case):
         )
 
 
-class RecordTest(Case):
+class RecordTest(migrating.MigratingBase):
     """Records that are odd, and images that are not there yet."""
 
     def setUp(self) -> None:
@@ -198,7 +144,7 @@ class RecordTest(Case):
         self.assert_refused(self.server, r'2 MiB short')
 
 
-class OverCommitTest(Case):
+class OverCommitTest(migrating.MigratingBase):
     """Ten GiB that occupy nothing, and a destination with one GiB."""
 
     def start(self, policy: str) -> None:
@@ -239,7 +185,7 @@ class OverCommitTest(Case):
         self.assert_refused(self.server, r'allocated sizes.* 1 MiB short')
 
 
-class TwoAtOnceTest(Case):
+class TwoAtOnceTest(migrating.MigratingBase):
     """Room for fifteen GiB, and two servers of ten."""
 
     def setUp(self) -> None:
@@ -256,9 +202,32 @@ class TwoAtOnceTest(Case):
         self.go_on.wait(60)
         super()._copy(*args, **kwargs)
 
-    def test_one_is_let_in(self):
+    def test_the_first_is_being_copied(self):
         self.request(self.first)
         self._wait_for_migration_status(self.first, ['running'])
+        self.assert_only_the_first_goes_on()
+
+    def test_the_first_is_still_being_checked(self):
+        """The database does not show yet where it goes."""
+        at_source = check.ResourceCheck.at_source
+        reached = threading.Event()
+
+        def wait(checker: Any, instance: Any, *args: Any) -> None:
+            if instance.uuid == self.first['id']:
+                reached.set()
+                self.go_on.wait(60)
+            at_source(checker, instance, *args)
+
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'nova_blockmig.compute.check.ResourceCheck.at_source', wait
+            )
+        )
+        self.request(self.first)
+        self.assertTrue(reached.wait(60))
+        self.assert_only_the_first_goes_on()
+
+    def assert_only_the_first_goes_on(self) -> None:
         self.assert_refused(self.second, r'10 GiB, 5 GiB available')
         self.go_on.set()
         self._wait_for_server_parameter(
@@ -268,7 +237,7 @@ class TwoAtOnceTest(Case):
         )
 
 
-class MixedCloudTest(Case):
+class MixedCloudTest(migrating.MigratingBase):
     """One side, or both, with Nova's own driver."""
 
     def start(self, source_is_stock: bool, destination_is_stock: bool) -> None:
