@@ -41,6 +41,8 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
     Every override is Nova's own method and one call into ``compute``.
     """
 
+    _block_migration_flags: int
+
     def __init__(self, virtapi: Any, read_only: bool = False) -> None:
         super().__init__(virtapi, read_only)
         conf.register_opts(CONF)
