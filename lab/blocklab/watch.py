@@ -180,7 +180,7 @@ def parse_connections(host: str, listing: str) -> list[Connection]:
         words = line.split()
         if len(words) < 4:
             continue
-        local, peer = words[2:4]
+        local, peer = map(_plain, words[2:4])
         match = re.search(r'\(\("([^"]+)"', line)
         process = match[1] if match else ''
         ports = {int(address.rpartition(':')[2]) for address in (local, peer)}
@@ -189,6 +189,11 @@ def parse_connections(host: str, listing: str) -> list[Connection]:
         ):
             found.append(Connection(host, local, peer, process))
     return found
+
+
+def _plain(address: str) -> str:
+    """An IPv4 address as such where a socket for both kinds shows it."""
+    return re.sub(r'\[(?:::ffff:)?([0-9.]+)\]', r'\1', address)
 
 
 def job(host: Host, domain: str, *, completed: bool = False) -> Job | None:

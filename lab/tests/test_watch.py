@@ -24,8 +24,9 @@ SS = """\
 0  0  10.88.0.12:38530 10.88.0.1:6642  users:(("ovn-controller",pid=1))
 0  0  10.88.0.12:49154 10.88.0.1:5672  users:(("nova-compute",pid=2))
 0  0  10.88.0.12:16509 10.88.0.11:51220 users:(("libvirtd",pid=3,fd=9))
-0  0  10.88.0.12:49152 10.88.0.11:36154 users:(("qemu-system-x86",pid=4))
+0  0  [::ffff:10.88.0.12]:49152 [::ffff:10.88.0.11]:36154 %s
 """
+SS %= 'users:(("qemu-system-x86",pid=4,fd=32))'
 
 RUNNING = """\
 Job type: 2
