@@ -1,0 +1,136 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What the lab tests share.
+
+They run as root on the lab that LABCTL_NAME names (by default the one of
+``labctl up``). A test says which driver each compute host is to run; only
+nova-compute is restarted for it, and not at all if nothing changes.
+"""
+
+from collections.abc import Iterator
+import contextlib
+import os
+import pathlib
+import re
+import subprocess
+from typing import Any
+
+import testtools
+
+from blocklab import instance as instances
+from blocklab import lab as labs
+from blocklab import layout as layouts
+from blocklab import scenario
+from blocklab import session
+from blocklab import settings
+
+SOURCE = 'server2'
+DESTINATION = 'server-01'
+HOSTS = (SOURCE, DESTINATION)
+
+Extra = dict[str, dict[str, dict[str, str]]]
+
+
+class LabTestCase(testtools.TestCase):
+    """A test on two real compute hosts."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.name = os.environ.get('LABCTL_NAME', layouts.default_name())
+        self.lab = labs.Lab(self.name)
+
+    def use(
+        self,
+        source: str = 'blockmig',
+        destination: str = 'blockmig',
+        extra: Extra | None = None,
+    ) -> None:
+        """Run these drivers, with these settings in nova.conf."""
+        known = self.lab.settings.choices
+        wanted = settings.Choices(
+            release=known.release,
+            drivers=dict(zip(HOSTS, (source, destination), strict=True)),
+            concurrency=known.concurrency,
+            extra=extra or {},
+        )
+        with session.exclusive(self.name) as layout:
+            self.lab = session.bring_up(layout, wanted)
+
+    def boot(self, flavor: scenario.Flavor, **options: Any) -> Any:
+        """An instance on the source; it is deleted when the test ends."""
+        name = re.sub(r'\W', '-', self.id().rpartition('.')[2])
+        instance = scenario.boot(
+            self.lab, name, flavor, host=SOURCE, timeout=400, **options
+        )
+        self.addCleanup(self._delete, instance.id)
+        return instance
+
+    def _delete(self, server_id: str) -> None:
+        instances.Instance(self.lab, server_id).delete()
+
+    def directory(self, host: str, instance: Any) -> pathlib.Path:
+        """The instance's directory on a host."""
+        return self.lab.instances_path(host) / str(instance.id)
+
+    def other(self, host: str) -> str:
+        """The compute host that is not this one."""
+        return DESTINATION if host == SOURCE else SOURCE
+
+    def faults(self, instance: Any) -> str:
+        """What Nova tells of the latest live migration that failed."""
+        compute = self.lab.cloud.compute
+        for action in compute.server_actions(instance.id):
+            if action.action != 'live-migration':
+                continue
+            found = compute.get_server_action(action.request_id, instance.id)
+            return ' '.join(
+                str(event.get('details') or event.get('traceback') or '')
+                for event in found.events
+            )
+        return ''
+
+    def logged(self, host: str, since: int) -> str:
+        """What nova-compute of a host wrote after a position."""
+        data = self.lab.log_path(f'nova-compute@{host}').read_bytes()
+        return data[since:].decode(errors='replace')
+
+    def log_size(self, host: str) -> int:
+        """The position to give :meth:`logged` later."""
+        return self.lab.log_path(f'nova-compute@{host}').stat().st_size
+
+    @contextlib.contextmanager
+    def nothing_left_on(self, host: str) -> Iterator[None]:
+        """The files that a host has are the same before and after."""
+        before = self._files(host)
+        yield
+        self.assertEqual(before, self._files(host))
+
+    def _files(self, host: str) -> set[str]:
+        """The image cache and locks are Nova's to keep."""
+        path = self.lab.instances_path(host)
+        kept = {'_base', 'locks', 'compute_nodes'}
+        return {
+            str(file.relative_to(path))
+            for file in path.rglob('*')
+            if file.relative_to(path).parts[0] not in kept
+        }
+
+    def qemu_img(self, *words: Any) -> str:
+        """Run qemu-img on the machine itself."""
+        done = subprocess.run(
+            ['qemu-img', *map(str, words)],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return done.stdout
