@@ -50,8 +50,6 @@ LOG = logging.getLogger(__name__)
 _PROMISE_RUNS = 2
 _PROMISE_SECONDS = 120
 
-_TAKES_BASE_ALONG = (model.Travel.CARRY, model.Travel.FLATTEN)
-
 
 class ResourceCheck:
     """One for each driver, that is for each nova-compute."""
@@ -207,8 +205,8 @@ class ResourceCheck:
 def disk_needs(routes: Iterable[model.Route]) -> tuple[sizes.DiskNeed, ...]:
     """What disks that travel like this need on the destination.
 
-    A base that is carried, or pulled into the overlay, adds at most what it
-    occupies here.
+    A base that is taken along, in whatever way, adds at most what it
+    occupies here. One that is fetched is the image cache's.
     """
     return tuple(
         sizes.DiskNeed(
@@ -217,7 +215,7 @@ def disk_needs(routes: Iterable[model.Route]) -> tuple[sizes.DiskNeed, ...]:
             allocated_bytes=route.disk.allocated_bytes,
             added_bytes=(
                 files.allocated_bytes(route.disk.base.path)
-                if route.disk.base and route.travel in _TAKES_BASE_ALONG
+                if route.disk.base and route.travel is not model.Travel.FETCH
                 else 0
             ),
         )
