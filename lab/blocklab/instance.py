@@ -186,15 +186,21 @@ class Instance:
         timeout: float = 600,
         watch: Callable[[], None] = lambda: None,
         options: tuple[str, ...] = (),
+        microversion: str | None = None,
+        name: str | None = None,
     ) -> Migration:
         """Block-migrate with "nova live-migration"; the end of it.
 
         :param watch: called again and again meanwhile.
         :param options: more options of the client's sub-command.
+        :param microversion: of the API; by default the client's latest.
+        :param name: what the client is to call it; by default its id.
         :raises Unexpected: the migration did not end in time.
         :raises blocklab.errors.CommandFailed: the API refused.
         """
-        begun = migration.begin(self._lab, self.id, destination, options)
+        begun = migration.begin(
+            self._lab, self.id, destination, options, microversion, name
+        )
         return migration.wait(self._lab, begun, timeout, watch)
 
     def delete(self, timeout: float = 120) -> None:

@@ -67,16 +67,28 @@ class Migration:
 
 
 def begin(
-    lab: Lab, server_id: str, destination: str, options: tuple[str, ...] = ()
+    lab: Lab,
+    server_id: str,
+    destination: str,
+    options: tuple[str, ...] = (),
+    microversion: str | None = None,
+    name: str | None = None,
 ) -> Begun:
     """Ask Nova for a block migration, with its own client.
 
+    :param options: more options of the client's sub-command.
+    :param microversion: of the API; by default the client's latest.
+    :param name: what the client is to call the server; by default its id.
     :raises blocklab.errors.CommandFailed: the API refused.
     """
     known = frozenset(record.uuid for record in records(lab, server_id))
+    version = (
+        () if microversion is None
+        else ('--os-compute-api-version', microversion)
+    )  # fmt: skip
     command = (
-        'nova', 'live-migration', '--block-migrate', *options, server_id,
-        destination,
+        'nova', *version, 'live-migration', '--block-migrate', *options,
+        name or server_id, destination,
     )  # fmt: skip
     began = time.monotonic()
     lab.client(*command)

@@ -122,9 +122,10 @@ def _migrate(
     lab: Lab, med: Instance, title: str, source: str, destination: str
 ) -> tuple[Migration, Watch]:
     watching = Watch(lab, med, source, show.sample)
-    show.command(title, ('nova', 'live-migration', '--block-migrate', NAME,
-                         destination))  # fmt: skip
-    return med.migrate(destination, watch=watching.look), watching
+    words = ('nova', 'live-migration', '--block-migrate', NAME, destination)
+    show.command(title, words)
+    ended = med.migrate(destination, watch=watching.look, name=NAME)
+    return ended, watching
 
 
 def _hear(

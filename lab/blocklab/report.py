@@ -80,7 +80,7 @@ class Move:
 
     :ivar seconds: from the client's request to Nova's record of the end.
     :ivar memory_bytes: what libvirt counted as sent; None if it kept no
-        count. disk_bytes is the highest count that was seen.
+        count. disk_bytes is what was to be copied, at its highest.
     :ivar downtime_ms: as libvirt measured it; None if it did not.
     :ivar guest_runs: whether the guest runs on, and was not restarted.
     :ivar cpu_percent: host -> the mean share of one processor that its

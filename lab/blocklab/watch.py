@@ -130,8 +130,11 @@ class Watch:
         return tuple(dict.fromkeys(map(str, seen)))
 
     def most_disk_bytes(self) -> int | None:
-        """The highest count of disk bytes sent that libvirt gave."""
-        counts = [s.job.disk_processed for s in self.samples if s.job]
+        """libvirt's count of what was to be copied, at its highest.
+
+        A look may miss the end, so what is done is less sure.
+        """
+        counts = [s.job.disk_total for s in self.samples if s.job]
         return max(counts, default=None)
 
     def mean_cpu(self) -> dict[str, float]:
