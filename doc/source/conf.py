@@ -21,3 +21,5 @@ copyright = 'The nova-blockmig developers'
 html_theme = 'openstackdocs'
 openstackdocs_auto_name = False
 pygments_style = 'native'
+# A reference that leads nowhere is an error too.
+nitpicky = True

@@ -2,7 +2,7 @@
 # not use this file except in compliance with the License. You may obtain
 # a copy of the License at
 #
-#     http://www.apache.org/licenses/LICENSE-2.0
+#      http://www.apache.org/licenses/LICENSE-2.0
 #
 # Unless required by applicable law or agreed to in writing, software
 # distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
@@ -10,25 +10,77 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+"""The documentation quotes messages: they must be the program's own."""
 
-"""The examples of the documentation are run, or they would rot."""
-
-import doctest
+import ast
 import pathlib
+import re
 
-import nova.conf
-from oslo_config import fixture as config_fixture
+import testtools
 
-from nova_blockmig.tests.unit import base
+from nova_blockmig.core import errors
 
-REFERENCE = pathlib.Path(__file__).parents[3] / 'doc/source/reference'
+PACKAGE = pathlib.Path(__file__).parents[2]
+PAGE = PACKAGE.parent / 'doc/source/admin/troubleshooting.rst'
+# Nova's words, and a name of Python's.
+NOT_OURS = {'Unable to load the virtualization driver'}
 
 
-class ResourceCheckTest(base.TestCase):
-    def test_examples(self):
-        conf = self.useFixture(config_fixture.Config(nova.conf.CONF))
-        conf.config(update_resources_interval=0)
-        failed, tried = doctest.testfile(
-            str(REFERENCE / 'resource-check.rst'), module_relative=False
+def _quoted() -> list[str]:
+    """The terms of the page's definition lists."""
+    terms = re.findall(r'^``(.+)``$', PAGE.read_text(), re.MULTILINE)
+    return [term for term in terms if term not in NOT_OURS]
+
+
+def _texts(*paths: pathlib.Path) -> list[str]:
+    return [
+        node.value
+        for path in paths
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+
+
+def _pieces(term: str) -> list[str]:
+    """``...`` stands for a value."""
+    return [piece for p in term.split('...') if (piece := p.strip())]
+
+
+class TroubleshootingTest(testtools.TestCase):
+    def test_every_quoted_message_exists(self) -> None:
+        sources = (
+            path
+            for path in PACKAGE.rglob('*.py')
+            if 'tests' not in path.relative_to(PACKAGE).parts
         )
-        self.assertEqual((0, True), (failed, tried > 10))
+        texts = _texts(*sources)
+        for term in _quoted():
+            for piece in _pieces(term):
+                self.assertTrue(any(piece in text for text in texts), piece)
+
+    def test_every_refusal_is_explained(self) -> None:
+        """A class of core/errors.py without an entry fails."""
+        source = pathlib.Path(errors.__file__)
+        classes = [
+            node
+            for node in ast.parse(source.read_text()).body
+            if isinstance(node, ast.ClassDef) and node.name != 'Refused'
+        ]
+        self.assertNotEqual([], classes)
+        for found in classes:
+            texts = [
+                node.value
+                for node in ast.walk(found)
+                if isinstance(node, ast.Constant)
+                and isinstance(node.value, str)
+            ]
+            self.assertTrue(
+                any(
+                    all(
+                        any(piece in text for text in texts)
+                        for piece in _pieces(term)
+                    )
+                    for term in _quoted()
+                ),
+                found.name,
+            )
