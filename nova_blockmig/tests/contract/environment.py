@@ -104,7 +104,7 @@ def fetch(release: str, directory: pathlib.Path) -> Environment:
     _run(
         release,
         *(found.python, '-m', 'pip', 'download', '--quiet', '--no-deps'),
-        *('--no-binary', ':all:', '--dest', directory, f'nova=={version}'),
+        *('--no-binary', 'nova', '--dest', directory, f'nova=={version}'),
     )
     shutil.unpack_archive(directory / f'nova-{version}.tar.gz', directory)
     return found
