@@ -20,12 +20,12 @@ import uuid
 
 import jinja2
 
+from blocklab.control_plane import APIS
 from blocklab.layout import LAB_DIR
 from blocklab.layout import HostLayout
 from blocklab.layout import Layout
 from blocklab.releases import Release
-from blocklab.services import APIS
-from blocklab.services import Service
+from blocklab.service import Service
 from blocklab.settings import DRIVERS
 from blocklab.settings import Settings
 

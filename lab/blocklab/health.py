@@ -18,11 +18,11 @@ from pathlib import Path
 import socket
 
 from blocklab.host import Host
-from blocklab.services import Alive
-from blocklab.services import Http
-from blocklab.services import Service
-from blocklab.services import Tcp
-from blocklab.services import UnixSocket
+from blocklab.service import Alive
+from blocklab.service import Http
+from blocklab.service import Service
+from blocklab.service import Tcp
+from blocklab.service import UnixSocket
 
 
 def answers(service: Service) -> str | None:

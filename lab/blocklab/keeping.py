@@ -23,8 +23,8 @@ from blocklab import switch
 from blocklab.errors import ServiceFailed
 from blocklab.layout import Layout
 from blocklab.progress import Progress
-from blocklab.services import Alive
-from blocklab.services import Service
+from blocklab.service import Alive
+from blocklab.service import Service
 from blocklab.supervise import Supervisor
 
 

@@ -43,7 +43,7 @@ from blocklab.host import Host
 from blocklab.layout import Layout
 from blocklab.progress import Progress
 from blocklab.releases import Release
-from blocklab.services import Service
+from blocklab.service import Service
 from blocklab.settings import Settings
 from blocklab.supervise import Supervisor
 
@@ -207,7 +207,7 @@ class Lab:
             self._began(),
         )
 
-    def wait_until_reporting(self, patience: float = 120) -> None:
+    def wait_until_reporting(self, patience: float = 300) -> None:
         """Wait until every service is well.
 
         :raises blocklab.errors.ServiceFailed: one is not, in the end.

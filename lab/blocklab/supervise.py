@@ -60,7 +60,7 @@ class Supervisor:
             'Starting supervisord',
             [VENVS / 'tools' / 'bin' / 'supervisord', '-c', self.config],
         )
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             try:
                 self._call().getState()

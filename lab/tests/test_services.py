@@ -25,6 +25,8 @@ from blocklab import releases
 from blocklab import services
 from blocklab import settings
 from blocklab import up
+from blocklab.service import Alive
+from blocklab.service import Service
 
 EVERYWHERE = '0.0.0.0'  # noqa: S104 - to be found nowhere
 PASSWORDS = {
@@ -44,7 +46,7 @@ class RenderedCase(testtools.TestCase):
             Path('unused'), settings.Choices(**chosen), PASSWORDS
         )
 
-    def services(self, **chosen: Any) -> tuple[services.Service, ...]:
+    def services(self, **chosen: Any) -> tuple[Service, ...]:
         return services.all_services(
             self.lab, self.release, settings.Choices(**chosen)
         )
@@ -166,9 +168,7 @@ class FilesTest(RenderedCase):
 
     def test_supervisor_does_not_expand_percent_signs(self) -> None:
         host = self.lab.controller
-        odd = services.Service(
-            'odd', host, ('echo', '%s'), Path('/log'), services.Alive()
-        )
+        odd = Service('odd', host, ('echo', '%s'), Path('/log'), Alive())
         parsed = configparser.RawConfigParser()
         parsed.read_string(config.supervisor(self.lab, (odd,)))
         self.assertIn('%%s', parsed['program:odd']['command'])
