@@ -294,10 +294,19 @@ class MeasuringTest(Case):
         self.assertEqual({'b'}, self.counted())
 
     def test_libvirt_down(self):
-        self.report('a')
-        self.driver._host.list_instance_domains.side_effect = (
-            libvirt_driver.libvirt.libvirtError('down')
+        class LibvirtError(Exception):
+            pass
+
+        # Before Nova 33 the module is None there until a driver is made.
+        self.useFixture(
+            fixtures.MockPatchObject(
+                libvirt_driver,
+                'libvirt',
+                new=types.SimpleNamespace(libvirtError=LibvirtError),
+            )
         )
+        self.report('a')
+        self.driver._host.list_instance_domains.side_effect = LibvirtError
         with self.check.measuring():
             pass
         self.assertEqual(set(), self.counted())
