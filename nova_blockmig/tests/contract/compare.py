@@ -46,6 +46,7 @@ class Kind(enum.Enum):
     DIFFERS = 'differs'
     ALLOWED = 'allowed'
     NOT_NEEDED = 'allowed, but no longer needed'
+    UNSTABLE = 'differed once, but not when it was run again'
     STOCK_FAILS = 'fails with the stock class too'
 
 
@@ -106,6 +107,36 @@ def compare(
         if finding is not None:
             findings.append(finding)
     return findings
+
+
+def differing(findings: Iterable[Finding]) -> list[str]:
+    """The tests that ended differently and may not."""
+    return [f.test for f in findings if f.kind is Kind.DIFFERS]
+
+
+def confirmed(
+    findings: Iterable[Finding],
+    stock: Mapping[str, Outcome],
+    ours: Mapping[str, Outcome],
+) -> list[Finding]:
+    """The findings after the differing tests were run once more.
+
+    Nova's functional tests wait for things with time limits, which a busy
+    machine does not keep, whatever the class. A difference that is gone the
+    second time is still told of.
+
+    :param stock: how the tests that were run again ended.
+    :param ours: the same with our class.
+    """
+    return [
+        dataclasses.replace(finding, kind=Kind.UNSTABLE)
+        if finding.kind is Kind.DIFFERS
+        and finding.test in stock
+        and finding.test in ours
+        and stock[finding.test].status == ours[finding.test].status == 'pass'
+        else finding
+        for finding in findings
+    ]
 
 
 def _finding(

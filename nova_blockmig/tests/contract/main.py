@@ -132,30 +132,43 @@ def _names(options: argparse.Namespace) -> int:
 
 
 def _tests(options: argparse.Namespace, ready: environment.Environment) -> int:
-    exceptions = allowed.of_release(allowed.read(ALLOWED), options.release)
-    suite = workers.SUITES[options.suite]
-    mode = options.mode or environment.mode(options.release)
-    records = ready.tree.parent / 'records' / options.suite
-    started = {
-        name: workers.Worker(
-            ready,
-            workers.narrowed(suite, options.tests),
-            driver,
-            records / name,
-            variables(os.environ, mode),
-        )
-        for name, driver in (('stock', None), ('ours', options.driver))
-    }
-    workers.run(started)
-    stock = started['stock'].outcomes()
-    ours = started['ours'].outcomes()
+    exceptions = _about(
+        allowed.of_release(allowed.read(ALLOWED), options.release),
+        workers.SUITES[options.suite],
+    )
+    suite = workers.narrowed(workers.SUITES[options.suite], options.tests)
+    stock, ours = _both(options, ready, suite, 'first')
     if not stock:
         raise environment.CouldNotRun('no test was selected')
     findings = compare.compare(
-        stock, ours, _about(exceptions, suite), whole=options.tests is None
+        stock, ours, exceptions, whole=options.tests is None
     )
+    again = workers.only(suite, compare.differing(findings))
+    if again is not None:
+        findings = compare.confirmed(
+            findings, *_both(options, ready, again, 'second')
+        )
     show(stock, ours, findings, options.verbose)
     return 1 if any(f.kind in compare.BAD for f in findings) else 0
+
+
+def _both(
+    options: argparse.Namespace,
+    ready: environment.Environment,
+    suite: workers.Suite,
+    name: str,
+) -> tuple[dict[str, compare.Outcome], dict[str, compare.Outcome]]:
+    """Run some tests with the stock class and, beside them, with ours."""
+    mode = options.mode or environment.mode(options.release)
+    records = ready.tree.parent / 'records' / options.suite / name
+    started = {
+        who: workers.Worker(
+            ready, suite, driver, records / who, variables(os.environ, mode)
+        )
+        for who, driver in (('stock', None), ('ours', options.driver))
+    }
+    workers.run(started)
+    return started['stock'].outcomes(), started['ours'].outcomes()
 
 
 def _about(

@@ -13,10 +13,12 @@
 """Starts the workers, one per class, and watches over them."""
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 import dataclasses
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -28,6 +30,9 @@ from nova_blockmig.tests.contract import environment
 SILENCE = 300.0
 """Seconds without a test's beginning or end after which a worker counts as
 hung. Nova's own limit for a test is 160 s."""
+
+MOST_AGAIN = 20
+"""Most tests that are run a second time because they differ."""
 
 _POLL = 0.5
 _WORKER = 'nova_blockmig.tests.contract.worker'
@@ -69,6 +74,17 @@ def narrowed(suite: Suite, tests: str | None) -> Suite:
         return suite
     both = f'(?=.*(?:{tests}))(?=.*(?:{suite.select}))'
     return dataclasses.replace(suite, select=both)
+
+
+def only(suite: Suite, tests: Sequence[str]) -> Suite | None:
+    """The part of a suite that has these ids, to be run once more.
+
+    None if there is nothing to run, or so much that it is no accident.
+    """
+    if not 0 < len(tests) <= MOST_AGAIN:
+        return None
+    ids = '|'.join(re.escape(test) for test in tests)
+    return dataclasses.replace(suite, select=f'^(?:{ids})$')
 
 
 class Worker:

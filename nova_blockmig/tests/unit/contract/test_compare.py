@@ -115,3 +115,36 @@ class CompareTest(base.TestCase):
             [(compare.Kind.STOCK_FAILS, 'a')],
             self.compare({'a': 'fail'}, {'a': 'fail'}),
         )
+
+
+class ConfirmedTest(base.TestCase):
+    def kinds(self, stock, ours, kind=compare.Kind.DIFFERS):
+        finding = compare.Finding(kind, 'a', 'fail', 'pass')
+        (found,) = compare.confirmed(
+            [finding],
+            {'a': compare.Outcome(stock)},
+            {'a': compare.Outcome(ours)},
+        )
+        return found.kind
+
+    def test_gone_the_second_time(self):
+        self.assertEqual(compare.Kind.UNSTABLE, self.kinds('pass', 'pass'))
+        self.assertNotIn(compare.Kind.UNSTABLE, compare.BAD)
+
+    def test_not_gone(self):
+        for stock, ours in (
+            ('pass', 'fail'), ('fail', 'pass'), ('fail', 'fail'),
+            ('skip', 'skip'),
+        ):  # fmt: skip
+            self.assertEqual(compare.Kind.DIFFERS, self.kinds(stock, ours))
+
+    def test_only_differences_are_looked_at(self):
+        kind = compare.Kind.NOT_NEEDED
+        self.assertEqual(kind, self.kinds('pass', 'pass', kind))
+        finding = compare.Finding(kind, 'a', 'pass', 'pass')
+        self.assertEqual([], compare.differing([finding]))
+
+    def test_a_test_that_was_not_run_again(self):
+        finding = compare.Finding(compare.Kind.DIFFERS, 'a', 'pass', 'fail')
+        self.assertEqual(['a'], compare.differing([finding]))
+        self.assertEqual([finding], compare.confirmed([finding], {}, {}))

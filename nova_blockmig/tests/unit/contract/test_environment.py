@@ -82,3 +82,25 @@ class NarrowedTest(base.TestCase):
     def test_no_expression_leaves_the_suite(self):
         suite = workers.SUITES['unit']
         self.assertIs(suite, workers.narrowed(suite, None))
+
+
+class OnlyTest(base.TestCase):
+    def test_the_ids_and_nothing_else(self):
+        suite = workers.only(workers.Suite(('m',)), ['m.a', 'm.b(x)'])
+        self.assertEqual(
+            ['m.a', 'm.b(x)'],
+            [
+                test
+                for test in ('m.a', 'mxa', 'm.ab', 'm.b(x)', 'n.m.a')
+                if re.search(suite.select, test)
+            ],
+        )
+
+    def test_nothing_or_too_much(self):
+        suite = workers.Suite(('m',))
+        self.assertIsNone(workers.only(suite, []))
+        self.assertIsNone(
+            workers.only(
+                suite, [str(n) for n in range(workers.MOST_AGAIN + 1)]
+            )
+        )
