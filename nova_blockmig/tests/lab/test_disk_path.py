@@ -19,6 +19,8 @@ mends it is noticed.
 import shutil
 from typing import Any
 
+import fixtures
+
 from blocklab import scenario
 from nova_blockmig.tests.lab import base
 
@@ -32,7 +34,6 @@ PLAIN = scenario.Flavor(
 # The two hosts make their file systems differently, as they do while one of
 # them has been upgraded already.
 MKFS = {
-    'controller': {'DEFAULT': {'max_local_block_devices': '8'}},
     base.DESTINATION: {
         'DEFAULT': {
             'virt_mkfs': 'default=mkfs.ext4 -O ^metadata_csum -I 128 '
@@ -68,13 +69,6 @@ def disks(lab: Any) -> list[dict[str, Any]]:
 
 
 class DiskPathTestCase(base.LabTestCase):
-    def assert_same(self, before: Any, after: Any) -> None:
-        """Every disk reads the same."""
-        self.assertEqual(
-            {name: disk.sha256 for name, disk in before.items()},
-            {name: disk.sha256 for name, disk in after.items()},
-        )
-
     def differing(self, before: Any, after: Any) -> set[str]:
         """The names of the disks that read differently."""
         self.assertEqual(before.keys(), after.keys())
@@ -83,14 +77,6 @@ class DiskPathTestCase(base.LabTestCase):
             for name, disk in before.items()
             if disk.sha256 != after[name].sha256
         }
-
-    def move(self, instance: Any) -> Any:
-        """Migrate to the other host; it has to be completed."""
-        source = instance.host_name
-        migration = instance.migrate(self.other(source))
-        self.assertEqual('completed', migration.status, self.faults(instance))
-        self.assertFalse(self.directory(source, instance).exists())
-        return migration
 
     def assert_refused(self, instance: Any, *words: str) -> None:
         """It does not move, Nova says why, and nothing is left."""
@@ -124,9 +110,7 @@ class EveryFileSystemTest(DiskPathTestCase):
     """ext4, xfs, swap and config drive, on unlike hosts."""
 
     def moved(self) -> tuple[Any, Any, Any]:
-        instance = self.boot(
-            SMALL, block_device_mapping=disks(self.lab)
-        )
+        instance = self.boot(SMALL, block_device_mapping=disks(self.lab))
         scenario.writing(instance, timeout=400)
         before = instance.pause_and_hash()
         self.move(instance)
@@ -230,14 +214,45 @@ class DestinationTest(DiskPathTestCase):
         self.move(instance)
         self.assert_same(before, instance.hash())
 
-    def test_an_image_that_left_glance_is_flattened(self) -> None:
+    def image(
+        self, name: str, disk_format: str, file: Any, **properties: str
+    ) -> Any:
+        """An image of this test's own."""
+        known = ('aki', 'ari', 'ami')
+        container = disk_format if disk_format in known else 'bare'
         image = self.lab.cloud.image.create_image(
-            'short-lived',
-            filename=str(self.lab.guest_image.disk),
-            disk_format='qcow2',
-            container_format='bare',
+            name,
+            filename=str(file),
+            disk_format=disk_format,
+            container_format=container,
             wait=True,
+            **properties,
         )
+        self.addCleanup(self.lab.cloud.image.delete_image, image)
+        return image
+
+    def test_kernel_and_ramdisk_images(self) -> None:
+        files = self.lab.guest_image
+        kernel = self.image('kernel', 'aki', files.kernel)
+        ramdisk = self.image('ramdisk', 'ari', files.initrd)
+        raw = self.useFixture(fixtures.TempDir()).join('root')
+        with open(raw, 'wb') as file:
+            file.truncate(8 << 20)
+        self.image(
+            'root', 'ami', raw, kernel_id=kernel.id, ramdisk_id=ramdisk.id
+        )
+        instance = self.boot(PLAIN, image='root')
+        before = instance.pause_and_hash()
+        self.move(instance)
+        self.assert_same(before, instance.hash())
+        path = self.directory(base.DESTINATION, instance)
+        self.assertEqual(
+            files.kernel.read_bytes(), (path / 'kernel').read_bytes()
+        )
+        self.assertTrue((path / 'ramdisk').exists())
+
+    def test_an_image_that_left_glance_is_flattened(self) -> None:
+        image = self.image('short-lived', 'qcow2', self.lab.guest_image.disk)
         instance = self.boot(PLAIN, image='short-lived')
         self.lab.cloud.image.delete_image(image)
         before = instance.pause_and_hash()
