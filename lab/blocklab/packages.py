@@ -60,6 +60,7 @@ PACKAGES = (
 # invoke-rc.d(8).
 _POLICY = Path('/usr/sbin/policy-rc.d')
 _SAVED = _POLICY.with_name('policy-rc.d.before-blockmig-lab')
+_REFUSAL = '#!/bin/sh\n# of the nova-blockmig lab\nexit 101\n'
 
 
 def missing() -> list[str]:
@@ -101,11 +102,10 @@ def install(packages: list[str], log: Path) -> None:
 
 @contextlib.contextmanager
 def _services_kept_still() -> Iterator[None]:
-    # _SAVED is there already when an earlier run was killed in between:
-    # what _POLICY is now is then our own.
-    if _POLICY.exists() and not _SAVED.exists():
+    # An earlier run that was killed in between has left ours there.
+    if _POLICY.exists() and _POLICY.read_text() != _REFUSAL:
         _POLICY.rename(_SAVED)
-    _POLICY.write_text('#!/bin/sh\nexit 101\n')
+    _POLICY.write_text(_REFUSAL)
     _POLICY.chmod(0o755)
     try:
         yield
