@@ -92,6 +92,11 @@ def install(packages: list[str], log: Path) -> None:
         log=log, extra_environment=environment,
     )  # fmt: skip
     with _services_kept_still():
+        # What an installation that was killed has left; else nothing.
+        run.run(
+            'dpkg --configure', ['dpkg', '--configure', '--pending'],
+            log=log, extra_environment=environment,
+        )  # fmt: skip
         run.run(
             'apt-get install',
             [*apt, 'install', '--no-install-recommends', *packages],
