@@ -16,9 +16,8 @@ import ast
 import pathlib
 import re
 
-import testtools
-
 from nova_blockmig.core import errors
+from nova_blockmig.tests.unit import base
 
 PACKAGE = pathlib.Path(__file__).parents[2]
 PAGE = PACKAGE.parent / 'doc/source/admin/troubleshooting.rst'
@@ -46,7 +45,7 @@ def _pieces(term: str) -> list[str]:
     return [piece for p in term.split('...') if (piece := p.strip())]
 
 
-class TroubleshootingTest(testtools.TestCase):
+class TroubleshootingTest(base.TestCase):
     def test_every_quoted_message_exists(self) -> None:
         sources = (
             path

@@ -20,6 +20,8 @@ from typing import Any
 
 import testtools
 
+from nova_blockmig.tests.unit import base
+
 ROOT = pathlib.Path(__file__).parents[3]
 DIGEST = '0a058eeab627fe2d' + 'f' * 48
 
@@ -50,7 +52,7 @@ def _report(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
-class RowsTest(testtools.TestCase):
+class RowsTest(base.TestCase):
     def test_one_row_a_disk(self) -> None:
         self.assertEqual(
             [

@@ -16,9 +16,10 @@ import configparser
 import pathlib
 import re
 from typing import Any
-import unittest
 
 import yaml
+
+from nova_blockmig.tests.unit import base
 
 ROOT = pathlib.Path(__file__).parents[3]
 
@@ -55,7 +56,7 @@ def _releases() -> list[str]:
     return sorted(path.stem for path in (ROOT / 'constraints').glob('2*.txt'))
 
 
-class ZuulTest(unittest.TestCase):
+class ZuulTest(base.TestCase):
     def setUp(self) -> None:
         super().setUp()
         self.jobs, self.project = _load()

@@ -12,10 +12,9 @@
 
 """Reading a guest's reports, as the tempest tests do."""
 
-import testtools
-
 from nova_blockmig.tests.tempest import config
 from nova_blockmig.tests.tempest import reports
+from nova_blockmig.tests.unit import base
 
 (PATTERN,) = (
     option.default
@@ -42,7 +41,7 @@ def read(*lines: str) -> reports.Reports:
     return reports.read(''.join(lines), PATTERN)
 
 
-class ReadTest(testtools.TestCase):
+class ReadTest(base.TestCase):
     def test_the_latest_of_each_disk_and_check(self) -> None:
         found = read(
             'Linux version 6.1\r\n',
@@ -63,7 +62,7 @@ class ReadTest(testtools.TestCase):
         self.assertEqual(read(line(1)), read(line(1), cut))
 
 
-class WrongTest(testtools.TestCase):
+class WrongTest(base.TestCase):
     def test_right(self) -> None:
         self.assertEqual([], reports.wrong(read(line(1)), read(line(2))))
 
