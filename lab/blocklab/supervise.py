@@ -13,6 +13,8 @@
 """supervisord: one per lab, in charge of all its services."""
 
 from pathlib import Path
+import subprocess
+import sys
 import time
 from typing import Any
 import xmlrpc.client
@@ -22,6 +24,7 @@ from supervisor import xmlrpc as supervisor_xmlrpc
 
 from blocklab import run
 from blocklab.errors import LabError
+from blocklab.layout import LAB_DIR
 from blocklab.layout import VENVS
 from blocklab.layout import Layout
 
@@ -56,9 +59,20 @@ class Supervisor:
         """Start supervisord, unless it runs."""
         if self.pid() is not None:
             return
-        run.run(
-            'Starting supervisord',
-            [VENVS / 'tools' / 'bin' / 'supervisord', '-c', self.config],
+        # Not as a daemon, whose forks would lose what subreaper.py sets.
+        subprocess.Popen(
+            [
+                *(sys.executable, '-B', '-m', 'blocklab.subreaper'),
+                *(VENVS / 'tools' / 'bin' / 'supervisord', '--nodaemon'),
+                *('--configuration', self.config),
+            ],
+            cwd='/',
+            env=run.environment({'PYTHONPATH': str(LAB_DIR)}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            umask=0o022,
         )
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
