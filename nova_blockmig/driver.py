@@ -122,7 +122,7 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
             kernels.fetch(self, context, instance, instance_dir)
         super()._create_images_and_backing(
             context, instance, instance_dir, prepared.disk_info,
-            prepared.fallback_from_host)
+            fallback_from_host)
         self._destination.verify(context, instance, instance_dir, prepared)
 
     def _fetch_base(

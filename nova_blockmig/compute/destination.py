@@ -45,14 +45,10 @@ class Prepared:
     :ivar disk_info: Nova's list; a disk that stands alone has no backing
         file in it any more.
     :ivar notes: what the source said of each, in the same order.
-    :ivar fallback_from_host: host that stock Nova copies a base from, with
-        ssh, if Glance does not have it. None where the source runs this
-        driver, which flattens such a disk instead.
     """
 
     disk_info: list[dict[str, Any]]
     notes: tuple[payload.Note | None, ...]
-    fallback_from_host: str | None
 
 
 class Destination:
@@ -72,7 +68,7 @@ class Destination:
             ),
         )
         path = os.path.join(CONF.instances_path, name)
-        os.rename(os.path.join(CONF.instances_path, filename), path)
+        os.replace(os.path.join(CONF.instances_path, filename), path)
         self._test_files[instance.uuid] = path
         return name
 
@@ -99,6 +95,8 @@ class Destination:
         """
         if not ('block_migration' in data and data.block_migration):
             return
+        if 'is_shared_instance_path' not in data:
+            return  # No source has checked anything yet.
         try:
             self._assert_source_is_safe(context, instance, data)
             self._assert_no_directory(instance, data)
@@ -155,11 +153,7 @@ class Destination:
                 prepared.append(info)
         except errors.Refused as exc:
             raise exception.MigrationError(reason=str(exc)) from exc
-        return Prepared(
-            disk_info=prepared,
-            notes=tuple(notes),
-            fallback_from_host=None if any(notes) else source,
-        )
+        return Prepared(disk_info=prepared, notes=tuple(notes))
 
     def verify(
         self,

@@ -15,8 +15,12 @@
 import os
 from typing import Any
 
+from nova import exception
 from nova.virt.libvirt import imagecache
 from nova.virt.libvirt import utils as libvirt_utils
+from oslo_log import log as logging
+
+LOG = logging.getLogger(__name__)
 
 
 def fetch(driver: Any, context: Any, instance: Any, instance_dir: str) -> None:
@@ -25,7 +29,8 @@ def fetch(driver: Any, context: Any, instance: Any, instance_dir: str) -> None:
     Stock Nova fetches them on a migration's destination as if they were
     disk images and inspects them as such, which a kernel with a boot sector
     does not pass. They are given to QEMU as they are and never parsed, so
-    spawn does not inspect them, and neither is it needed here.
+    spawn does not inspect them, and neither is it needed here. One that is
+    gone from Glance is left to Nova, which can copy it from the source.
     """
     wanted = {'kernel': instance.kernel_id, 'ramdisk': instance.ramdisk_id}
     for name, image_id in wanted.items():
@@ -34,9 +39,16 @@ def fetch(driver: Any, context: Any, instance: Any, instance_dir: str) -> None:
             continue
         if os.path.exists(os.path.join(instance_dir, name)):
             continue
-        driver.image_backend.by_name(instance, name, 'raw').cache(
-            fetch_func=libvirt_utils.fetch_raw_image,
-            context=context,
-            filename=imagecache.get_cache_fname(image_id),
-            image_id=image_id,
-        )
+        try:
+            driver.image_backend.by_name(instance, name, 'raw').cache(
+                fetch_func=libvirt_utils.fetch_raw_image,
+                context=context,
+                filename=imagecache.get_cache_fname(image_id),
+                image_id=image_id,
+            )
+        except exception.ImageNotFound:
+            LOG.info(
+                'The %(name)s %(image)s is not in Glance',
+                {'name': name, 'image': image_id},
+                instance=instance,
+            )

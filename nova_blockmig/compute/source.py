@@ -20,6 +20,7 @@ from typing import Any
 
 from nova import exception
 import nova.conf
+from nova.virt.libvirt import driver as libvirt_driver
 from oslo_log import log as logging
 
 from nova_blockmig.compute import flatten
@@ -43,8 +44,9 @@ LOG = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class Inspection:
-    """The disks of an instance and how each is to travel."""
+    """The disks of an instance, with Nova's infos, and how each travels."""
 
+    infos: list[dict[str, Any]]
     routes: tuple[model.Route, ...]
     packed: dict[str, content.Packed]
     not_copied: tuple[str, ...]
@@ -120,9 +122,11 @@ class Source:
             inspection = self._inspect(instance, block_device_info, facts)
             self._assert_can_travel(instance, inspection, 'the destination')
             self._flatten(instance, inspection, aborted)
-            infos = self._driver._get_instance_disk_info(
-                instance, block_device_info
-            )
+            infos = inspection.infos
+            if inspection.by(model.Travel.FLATTEN):
+                infos = self._driver._get_instance_disk_info(
+                    instance, block_device_info
+                )
             if facts.destination is plan.Peer.OURS:
                 self._annotate(infos, inspection)
         except errors.Refused as exc:
@@ -163,7 +167,13 @@ class Source:
     def _inspect(
         self, instance: Any, block_device_info: Any, facts: plan.Facts
     ) -> Inspection:
-        guest_config = self._driver._host.get_guest(instance).get_config()
+        try:
+            guest_config = self._driver._host.get_guest(instance).get_config()
+        except libvirt_driver.libvirt.libvirtError as exc:
+            # What Nova's own disk info makes of it.
+            raise exception.InstanceNotFound(
+                instance_id=instance.uuid
+            ) from exc
         infos = self._driver._get_instance_disk_info_from_config(
             guest_config, block_device_info
         )
@@ -183,6 +193,7 @@ class Source:
             self._policy.max_carried_bytes,
         )
         return Inspection(
+            infos=infos,
             routes=routes,
             packed={name: p for name, p in packed.items() if p is not None},
             not_copied=inventory.not_copied(guest_config, disks),

@@ -238,14 +238,13 @@ class PrepareTest(Case):
         self.assertEqual([], prepared.disk_info)
 
     def test_carried_content_is_on_the_disk(self):
-        prepared = self.prepare(
+        self.prepare(
             self.info('disk.config', self.carry(), virt_disk_size=100)
         )
         path = os.path.join(self.instance_dir, 'disk.config')
         with open(path, 'rb') as file:
             self.assertEqual(b'x' * 100, file.read())
         self.assertEqual(0o644, os.stat(path).st_mode & 0o777)
-        self.assertIsNone(prepared.fallback_from_host)
 
     def test_a_disk_larger_than_its_base(self):
         self.prepare(self.info('disk.eph0', self.carry()))
@@ -312,10 +311,6 @@ class PrepareTest(Case):
         message = self.refused(self.info('disk.swap', backing_file='swap_512'))
         self.assertIn('server2', message)
 
-    def test_stock_source_keeps_its_fallback(self):
-        info = self.info('disk', backing_file='da39a3')
-        self.assertEqual('server2', self.prepare(info).fallback_from_host)
-
 
 class VerifyTest(Case):
     def setUp(self):
@@ -337,7 +332,6 @@ class VerifyTest(Case):
         prepared = destination.Prepared(
             disk_info=[self.info],
             notes=(payload.Note(travel, digest=digest),),
-            fallback_from_host=None,
         )
         self.destination.verify(
             mock.sentinel.ctx, self.instance, self.instance_dir, prepared
