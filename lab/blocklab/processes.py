@@ -33,9 +33,31 @@ def end(pids: Iterable[int], patience: float) -> None:
     """End processes: ask first, then insist after `patience` seconds."""
     found = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
     _signal(found, signal.SIGTERM)
-    _, alive = psutil.wait_procs(found, timeout=patience)
+    alive = _left(found, patience)
     _signal(alive, signal.SIGKILL)
-    psutil.wait_procs(alive, timeout=10)
+    _left(alive, 10)
+
+
+def _left(
+    processes: list[psutil.Process], patience: float
+) -> list[psutil.Process]:
+    """Those of the processes that still run after that many seconds."""
+    deadline = time.monotonic() + patience
+    while alive := [process for process in processes if _runs(process)]:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.1)
+    return alive
+
+
+def _runs(process: psutil.Process) -> bool:
+    # In a container whose process 1 collects nobody a process that has
+    # ended is there for ever.
+    try:
+        ended = process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    except psutil.NoSuchProcess:
+        return False
+    return process.is_running() and not ended
 
 
 def end_all(layout: Layout) -> None:
