@@ -31,7 +31,7 @@ class EndTest(testtools.TestCase):
         )
         self.addCleanup(process.communicate)
         self.addCleanup(process.kill)
-        assert process.stdout is not None
+        assert process.stdout is not None  # noqa: S101 - for mypy
         self.assertEqual('ready\n', process.stdout.readline())
         return process
 
