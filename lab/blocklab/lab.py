@@ -159,8 +159,10 @@ class Lab:
         }
 
     def client_command(self, *words: str) -> list[str]:
-        """The command line of a client ('openstack', 'nova') of the
-        release, to be run with `credentials()` in its environment."""
+        """The command line of a client ('openstack', 'nova').
+
+        It is to be run with `credentials()` in its environment.
+        """
         client, *rest = words
         return [
             'nsenter',

@@ -84,8 +84,10 @@ def inside(layout: Layout) -> list[int]:
 
 
 def memory(pid: int) -> int:
-    """Bytes of memory of a process and its children (PSS: what several
-    share is divided between them)."""
+    """Bytes of memory of a process and its children.
+
+    It is PSS: what several share is divided between them.
+    """
     try:
         process = psutil.Process(pid)
         family = [process, *process.children(recursive=True)]

@@ -57,8 +57,11 @@ def read(console: str, pattern: str) -> Reports:
 
 
 def wrong(before: Reports, now: Reports) -> list[str]:
-    """What is not known to be right: a disk without a report of a later
-    round than before, or with one that is not right."""
+    """What is not known to be right.
+
+    That is a disk without a report of a later round than before, or with
+    one that is not right.
+    """
     rounds = max((report.tick for report in before.values()), default=0)
     problems = []
     for disk, check in sorted(before.keys() | now.keys()):
