@@ -52,7 +52,8 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
         self._destination = destination.Destination(self)
 
     def init_host(self, host: str) -> None:
-        super().init_host(host)
+        with startup.ending_on_error(self._host):
+            super().init_host(host)
         startup.log(conf.describe(CONF))
 
     def _parse_migration_flags(self) -> None:
@@ -142,6 +143,16 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
         super().rollback_live_migration_at_destination(
             context, instance, network_info, block_device_info, destroy_disks,
             migrate_data)
+        self._check.rolled_back(instance)
+
+    def post_live_migration_at_destination(
+            self, context: Any, instance: Any, network_info: Any,
+            block_migration: Any = False, block_device_info: Any = None,
+            ) -> None:
+        self._check.arrived(instance)
+        super().post_live_migration_at_destination(
+            context, instance, network_info, block_migration,
+            block_device_info)
 
     # On the source.
 
@@ -160,11 +171,7 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
     def _assert_dest_node_has_enough_disk(
             self, context: Any, instance: Any, available_mb: Any,
             disk_over_commit: Any, block_device_info: Any) -> None:
-        """Left to check_can_live_migrate_source, for every microversion.
-
-        Nova calls this only for a request that says how to check, and
-        before it is known how each disk travels.
-        """
+        """Left to at_source: it knows the routes, at any microversion."""
 
     def get_instance_disk_info(
             self, instance: Any, block_device_info: Any = None) -> str:

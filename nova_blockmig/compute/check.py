@@ -149,6 +149,14 @@ class ResourceCheck:
         """
         self._reservations.end_check(data.filename)
 
+    def arrived(self, instance: Any) -> None:
+        """The instance is here, and so are all its disks."""
+        self._reservations.arrived(instance.uuid)
+
+    def rolled_back(self, instance: Any) -> None:
+        """The instance does not come after all."""
+        self._reservations.end(instance.uuid)
+
     def _mode(self, disk_over_commit: bool | None) -> model.OverCommit:
         if disk_over_commit is None:
             return self._policy.disk_over_commit

@@ -72,13 +72,27 @@ class Reservations:
         """The check is over: take the promise back unless it was passed."""
         for uuid, held in tuple(self._held.items()):
             if held.token == token and not held.checked:
-                del self._held[uuid]
+                self.end(uuid)
+
+    def arrived(self, instance_uuid: str) -> None:
+        """It is here: nothing is left to write.
+
+        The promise stays, for the record may not count it yet.
+        """
+        if held := self._held.get(instance_uuid):
+            held.incoming = dataclasses.replace(held.incoming, left_bytes=0)
+
+    def end(self, instance_uuid: str) -> None:
+        """It does not come: take the promise back."""
+        self._held.pop(instance_uuid, None)
 
     def current(self) -> tuple[sizes.Incoming, ...]:
         """The promises that have not run out."""
         now = self._clock()
-        self._held = {u: h for u, h in self._held.items() if h.until > now}
-        return tuple(h.incoming for h in self._held.values())
+        for uuid, held in tuple(self._held.items()):
+            if held.until <= now:
+                self.end(uuid)
+        return tuple(held.incoming for held in tuple(self._held.values()))
 
 
 def needs(instance: Any) -> sizes.Incoming:

@@ -112,6 +112,11 @@ OVERRIDDEN = _of(
             'destroy_disks=True, migrate_data=None',
             'spares a directory that was there before',
         ),
+        'post_live_migration_at_destination': (
+            'self, context, instance, network_info, block_migration=False, '
+            'block_device_info=None',
+            'nothing is left to write of what was let in',
+        ),
         'check_can_live_migrate_source': (
             'self, context, instance, dest_check_data, block_device_info=None',
             'finds out how each disk can travel',
@@ -179,6 +184,7 @@ USED = (
         'nova.virt.libvirt.host',
         'Host',
         {
+            '_conn_event_handler_queue': (None, 'ends a thread of Nova'),
             'get_connection': ('self', 'versions of libvirt and QEMU'),
             'get_guest': ('self, instance', 'the domain of an instance'),
             'has_min_version': (

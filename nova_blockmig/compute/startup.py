@@ -10,7 +10,12 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What nova-compute's log says of this driver when the service starts."""
+"""What happens when nova-compute starts, and when it cannot."""
+
+from collections.abc import Iterator
+import contextlib
+from typing import Any
+from typing import NoReturn
 
 from nova import version as nova_version
 from oslo_log import log as logging
@@ -18,6 +23,32 @@ from oslo_log import log as logging
 from nova_blockmig import version
 
 LOG = logging.getLogger(__name__)
+
+
+class _ThreadEnds(BaseException):
+    """Nova's thread logs an Exception and goes on; this ends it."""
+
+
+@contextlib.contextmanager
+def ending_on_error(host: Any) -> Iterator[None]:
+    """Let nova-compute end if its driver cannot start.
+
+    Nova's Host starts a thread for connection events that never ends. Python
+    waits for it before the process ends if it is a native one, as Nova 34
+    has them by default. A nova-compute that cannot start would then stay,
+    neither working nor gone, and nobody would start it again.
+
+    :param host: the nova.virt.libvirt.host.Host of the driver.
+    """
+    try:
+        yield
+    except Exception:
+        host._conn_event_handler_queue.put(_end_thread)
+        raise
+
+
+def _end_thread() -> NoReturn:
+    raise _ThreadEnds
 
 
 def log(options: str) -> None:

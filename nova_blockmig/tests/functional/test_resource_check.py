@@ -185,6 +185,27 @@ class OverCommitTest(migrating.MigratingBase):
         self.assert_refused(self.server, r'allocated sizes.* 1 MiB short')
 
 
+class OneAfterTheOtherTest(migrating.MigratingBase):
+    """Flavors of ten GiB that occupy one MiB, and nine GiB that are free."""
+
+    def test_nothing_is_left_to_write_of_what_has_arrived(self):
+        conf.register_opts(base.CONF)
+        self.flags(disk_over_commit='actual', group='blockmig')
+        self.start_host(SOURCE)
+        servers = [
+            self.boot(SOURCE, disk_gb=10, disk=10 * GIB) for _ in range(2)
+        ]
+        for server in servers:
+            path = os.path.join(self.instance_path(SOURCE, server), 'disk')
+            with open(path, 'r+b') as file:
+                file.write(os.urandom(MIB))
+        self.start_host(DESTINATION)
+        self.cache_image(DESTINATION, servers[0])
+        self.free[DESTINATION] = 9 * GIB
+        for server in servers:
+            self.assert_moves(server, DESTINATION)
+
+
 class TwoAtOnceTest(migrating.MigratingBase):
     """Room for fifteen GiB, and two servers of ten."""
 

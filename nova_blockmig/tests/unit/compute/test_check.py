@@ -256,6 +256,12 @@ class PromiseTest(Case):
         self.check.check_ended(self.first)
         self.assert_refused('second')
 
+    def test_the_first_was_rolled_back(self):
+        self.check.source_agreed(instance('first'))
+        self.check.check_ended(self.first)
+        self.check.rolled_back(instance('first'))
+        self.start('second', self.second)
+
     def test_the_same_instance_again(self):
         self.start('first', self.second)
 

@@ -212,6 +212,21 @@ class ReservationsTest(base.TestCase):
         self.now += 1
         self.assertEqual([], self.held)
 
+    def test_nothing_is_left_to_write_of_what_has_arrived(self):
+        promise = sizes.Incoming(A, 1, 2, 3)
+        self.reservations.hold(promise, 'x', 60)
+        self.reservations.arrived(A)
+        (held,) = self.reservations.current()
+        # The record may not count its disks yet.
+        self.assertEqual((2, 0), (held.disk_bytes, held.left_bytes))
+
+    def test_it_ends_when_the_migration_is_rolled_back(self):
+        self.hold(A, 'x')
+        self.hold(B, 'y')
+        self.reservations.checked(A, 60)
+        self.reservations.end(A)
+        self.assertEqual([B], self.held)
+
     def test_a_second_check_replaces_the_first(self):
         self.hold(A, 'x')
         self.reservations.checked(A, 60)
@@ -223,5 +238,7 @@ class ReservationsTest(base.TestCase):
 
     def test_unknown_ones_do_no_harm(self):
         self.reservations.checked(A, 60)
+        self.reservations.arrived(A)
+        self.reservations.end(A)
         self.reservations.end_check('x')
         self.assertEqual([], self.held)
