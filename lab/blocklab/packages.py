@@ -34,6 +34,7 @@ PACKAGES = (
     'libvirt-daemon-system',
     'openvswitch-switch',
     'ovn-host',
+    'procps',
     'qemu-system-x86',
     'qemu-utils',
     'util-linux',
