@@ -27,6 +27,7 @@ from typing import Any
 
 import testtools
 
+from blocklab import disks
 from blocklab import instance as instances
 from blocklab import lab as labs
 from blocklab import layout as layouts
@@ -37,6 +38,8 @@ from blocklab import settings
 SOURCE = 'server2'
 DESTINATION = 'server-01'
 HOSTS = (SOURCE, DESTINATION)
+# As the hosts themselves see it.
+INSTANCES = '/var/lib/nova/instances'
 
 Extra = dict[str, dict[str, dict[str, str]]]
 
@@ -78,6 +81,25 @@ class LabTestCase(testtools.TestCase):
     def _delete(self, server_id: str) -> None:
         instances.Instance(self.lab, server_id).delete()
 
+    def move(self, instance: Any, **options: Any) -> Any:
+        """Migrate to the other host; it has to be completed."""
+        source = instance.host_name
+        migration = instance.migrate(self.other(source), **options)
+        self.assertEqual('completed', migration.status, self.faults(instance))
+        self.assertFalse(self.directory(source, instance).exists())
+        return migration
+
+    def assert_same(self, before: Any, after: Any) -> None:
+        """Every disk reads the same."""
+        self.assertEqual(
+            {name: disk.sha256 for name, disk in before.items()},
+            {name: disk.sha256 for name, disk in after.items()},
+        )
+
+    def sizes(self, instance: Any) -> dict[str, disks.DiskSize]:
+        """Name -> size of every disk, be the guest running or not."""
+        return disks.sizes(instance.host, instance.id)
+
     def directory(self, host: str, instance: Any) -> pathlib.Path:
         """The instance's directory on a host."""
         return self.lab.instances_path(host) / str(instance.id)
@@ -116,13 +138,18 @@ class LabTestCase(testtools.TestCase):
         self.assertEqual(before, self._files(host))
 
     def _files(self, host: str) -> set[str]:
-        """The image cache and locks are Nova's to keep."""
-        path = self.lab.instances_path(host)
-        kept = {'_base', 'locks', 'compute_nodes'}
+        """The image cache and locks are Nova's to keep.
+
+        The host is asked: what is mounted there is seen only there.
+        """
+        kept = {'', '_base', 'locks', 'compute_nodes', 'lost+found'}
+        found = self.lab.host(host).run(
+            ['find', INSTANCES, '-printf', '%P\\n']
+        )
         return {
-            str(file.relative_to(path))
-            for file in path.rglob('*')
-            if file.relative_to(path).parts[0] not in kept
+            file
+            for file in found.splitlines()
+            if file.partition('/')[0] not in kept
         }
 
     def qemu_img(self, *words: Any) -> str:
