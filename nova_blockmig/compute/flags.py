@@ -72,7 +72,8 @@ def block_migration_flags(
     except flags.InvalidFlags as e:
         place = conf.place(config, 'block_migration_flag') if config else ''
         named = flags.InvalidFlags(place or e.option, e.value, e.problems)
-        raise exception.InvalidConfiguration(str(named)) from e
+        # Said once: the first error has another place in it.
+        raise exception.InvalidConfiguration(str(named)) from None
     LOG.info('Block migrations use %s', ', '.join(flags.describe(used, bits)))
     for caution in flags.cautions(used, bits):
         LOG.warning(caution)
