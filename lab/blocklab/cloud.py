@@ -183,7 +183,9 @@ def _nova_problems(
         record = records.get(key)
         if record is None or record.state != 'up':
             found[service] = 'does not report to Nova'
-        elif _seconds(record.updated_at) < began.get(service, 0) - 1:
+        # Whole seconds: the last report of the process before may bear the
+        # second in which this one began.
+        elif _seconds(record.updated_at) < began.get(service, 0) + 1:
             found[service] = 'has not reported to Nova since it was started'
         elif key[0] == 'nova-compute' and key[1] not in mapped:
             found[service] = 'is not in a cell yet'
