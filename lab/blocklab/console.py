@@ -23,153 +23,25 @@ from dataclasses import dataclass
 from dataclasses import field
 import re
 
+from blocklab.records import Boot
+from blocklab.records import Config
+from blocklab.records import Disk
+from blocklab.records import Error
+from blocklab.records import KernelError
+from blocklab.records import Mismatch
+from blocklab.records import Network
+from blocklab.records import Record
+from blocklab.records import Recovered
+from blocklab.records import ReplyEnd
+from blocklab.records import ReplyPart
+from blocklab.records import Tick
+from blocklab.records import Unreadable
+
 _RECORD = re.compile(r'BLOCKMIG (?:([a-z]+) )?((?:[a-z0-9_]+=\S+ ?)+)$')
 _KERNEL_ERROR = re.compile(
     r'I/O error|Kernel panic|EXT4-fs error|JBD2: .*rror|FAT-fs .*error'
     r'|XFS .*([Cc]orrupt|shut ?down|error)|Remounting filesystem read-only'
     r'|BUG:|Oops:'
-)
-
-
-@dataclass(frozen=True)
-class Boot:
-    """The guest started. `id` is the kernel's random boot identifier."""
-
-    id: str
-    kernel: str
-    memory_kib: int
-
-
-@dataclass(frozen=True)
-class Disk:
-    """A disk that the guest found.
-
-    :ivar disk: name of the device in the guest; vda2 is the second
-        partition of the root disk.
-    :ivar kind: ext4, xfs, vfat, swap, iso9660 or unknown.
-    :ivar bytes: size in bytes.
-    """
-
-    disk: str
-    kind: str
-    bytes: int
-    label: str
-
-
-@dataclass(frozen=True)
-class Config:
-    """The config drive at the boot: SHA-256 of it, never its content."""
-
-    disk: str
-    device: str
-    meta_data: str
-
-
-@dataclass(frozen=True)
-class Network:
-    """DHCP answered. `address` is in CIDR form."""
-
-    dev: str
-    address: str
-
-
-@dataclass(frozen=True)
-class Recovered:
-    """After a reboot: what of the last boot's files is still right."""
-
-    disk: str
-    files: int
-    verified: int
-    mismatches: int
-
-
-@dataclass(frozen=True)
-class Tick:
-    """One look at one disk, with the caches dropped.
-
-    :ivar tick: number of the round since the boot.
-    :ivar check: files, what the writer wrote, or static, what nobody
-        should change: the config drive, what mkfs left, memory in swap.
-    :ivar files: how many things were read again in this round.
-    :ivar verified: how many of them were right.
-    :ivar mismatches: how many were wrong, in all rounds since the boot.
-    """
-
-    tick: int
-    disk: str
-    check: str
-    files: int
-    verified: int
-    mismatches: int
-
-
-@dataclass(frozen=True)
-class Mismatch:
-    """Something reads differently from what was written; said once.
-
-    :ivar file: the writer's file, or device (the whole config drive),
-        signature (what mkfs wrote) or memory (what was moved to swap).
-    """
-
-    tick: int
-    disk: str
-    file: str
-
-
-@dataclass(frozen=True)
-class Error:
-    """The guest could not do what `what` names. Tick 0 is the boot."""
-
-    tick: int
-    disk: str
-    what: str
-
-
-@dataclass(frozen=True)
-class ReplyPart:
-    """A piece of a command's output. `data` is base64."""
-
-    id: str
-    part: int
-    data: str
-
-
-@dataclass(frozen=True)
-class ReplyEnd:
-    """A command ended. `parts` pieces of output came before."""
-
-    id: str
-    parts: int
-    status: int
-
-
-@dataclass(frozen=True)
-class KernelError:
-    """A line of the kernel about a disk or a file system going wrong."""
-
-    line: str
-
-
-@dataclass(frozen=True)
-class Unreadable:
-    """A record that the kernel's output cut in two."""
-
-    line: str
-
-
-Record = (
-    Boot
-    | Disk
-    | Config
-    | Network
-    | Recovered
-    | Tick
-    | Mismatch
-    | Error
-    | ReplyPart
-    | ReplyEnd
-    | KernelError
-    | Unreadable
 )
 
 _RECORDS: dict[str, tuple[type, ...]] = {

@@ -96,22 +96,25 @@ def build(work_dir: Path, *, log: Log = lambda line: None) -> GuestImage:
     log('Building the guest image')
     stamp.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(dir=work_dir) as name:
-        scratch = Path(name)
-        run(
-            'Unpacking the kernel package',
-            ['dpkg', '--extract', package, scratch / 'kernel'],
-        )
-        (kernel,) = (scratch / 'kernel' / 'boot').glob('vmlinuz-*')
-        shutil.copyfile(kernel, image.kernel)
-        initramfs.build(scratch / 'kernel', scratch, image.initrd)
-        raw = scratch / 'disk.raw'
-        make_disk(raw, image.kernel, image.initrd)
-        run(
-            'Compressing the guest image',
-            ['qemu-img', 'convert', '-c', '-O', 'qcow2', raw, image.disk],
-        )
+        _make(image, package, Path(name))
     stamp.write_text(digest)
     return image
+
+
+def _make(image: GuestImage, package: Path, scratch: Path) -> None:
+    run(
+        'Unpacking the kernel package',
+        ['dpkg', '--extract', package, scratch / 'kernel'],
+    )
+    (kernel,) = (scratch / 'kernel' / 'boot').glob('vmlinuz-*')
+    shutil.copyfile(kernel, image.kernel)
+    initramfs.build(scratch / 'kernel', scratch, image.initrd)
+    raw = scratch / 'disk.raw'
+    make_disk(raw, image.kernel, image.initrd)
+    run(
+        'Compressing the guest image',
+        ['qemu-img', 'convert', '-c', '-O', 'qcow2', raw, image.disk],
+    )
 
 
 def _kernel_package(work_dir: Path, log: Log) -> Path:

@@ -22,10 +22,10 @@ import select
 import termios
 import time
 
-from blocklab.console import ReplyEnd
-from blocklab.console import ReplyPart
 from blocklab.console import parse
 from blocklab.errors import LabError
+from blocklab.records import ReplyEnd
+from blocklab.records import ReplyPart
 
 # The guest's shell takes lines of 1023 characters at most.
 _PIECE = 512

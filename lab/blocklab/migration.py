@@ -128,13 +128,9 @@ def wait(
                 )
         elif record is None and server.task_state is None and seconds > 30:
             return Migration(
-                None,
-                'refused',
-                server.compute_host,
-                begun.destination,
-                round(seconds, 1),
-                begun.command,
-            )
+                None, 'refused', server.compute_host, begun.destination,
+                round(seconds, 1), begun.command,
+            )  # fmt: skip
         time.sleep(0.5)
     raise LabError(
         f'The migration to {begun.destination} has not ended after '

@@ -61,17 +61,7 @@ def run(
     words = [str(word) for word in command]
     variables = environment(extra_environment)
     if log is not None:
-        with log.open('ab') as out:
-            status = subprocess.run(
-                words,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                env=variables,
-                check=False,
-            ).returncode
-        if status:
-            raise CommandFailed(what, status, last_lines(log, 15))
+        _run_into(log, what, words, variables)
         return ''
     done = subprocess.run(
         words,
@@ -86,3 +76,19 @@ def run(
         said = (done.stdout + done.stderr).splitlines()[-15:]
         raise CommandFailed(what, done.returncode, '\n'.join(said))
     return done.stdout
+
+
+def _run_into(
+    log: Path, what: str, words: Sequence[str], variables: Mapping[str, str]
+) -> None:
+    with log.open('ab') as out:
+        done = subprocess.run(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env=variables,
+            check=False,
+        )
+    if done.returncode:
+        raise CommandFailed(what, done.returncode, last_lines(log, 15))

@@ -175,7 +175,10 @@ def _needs(service: str) -> tuple[str, ...]:
             'nova-conductor', 'catalog', 'placement', f'libvirtd@{host}',
             f'ovn-controller@{host}',
         )  # fmt: skip
-    control = ('rabbitmq', 'nova tables')
+    control = (
+        'rabbitmq', 'nova api tables', 'nova cell0 tables',
+        'nova cell1 tables',
+    )  # fmt: skip
     return {
         'mariadb': ('database files',),
         'ovn-nb': ('switch files',),
@@ -197,49 +200,50 @@ def _needs(service: str) -> tuple[str, ...]:
 
 def _once(lab: Lab) -> dict[str, Step]:
     """The steps that are done once in a lab's life."""
+    return {
+        name: Step(
+            functools.partial(_unless_done, lab, name, step.work), step.needs
+        )
+        for name, step in {**_database_steps(lab), **_cloud_steps(lab)}.items()
+    }
 
-    def once(
-        name: str, work: Callable[[], None], *needs: str
-    ) -> dict[str, Step]:
-        def step() -> None:
-            if name in lab.settings.done:
-                return
-            with lab.progress.step(name):
-                _plainly(name, work)
-            lab.settings.mark_done(name)
 
-        return {name: Step(step, needs)}
+def _unless_done(lab: Lab, name: str, work: Callable[[], None]) -> None:
+    if name in lab.settings.done:
+        return
+    with lab.progress.step(name):
+        _plainly(name, work)
+    lab.settings.mark_done(name)
 
+
+def _database_steps(lab: Lab) -> dict[str, Step]:
     layout, settings = lab.layout, lab.settings
-    controller = lab.host(CONTROLLER)
     tables = database.Tables(layout, lab.release, settings).steps()
-    steps = once(
-        'databases', lambda: database.create(layout, settings), 'mariadb'
-    )
-    for name, work in tables.items():
-        steps |= once(name, work, 'databases')
-    steps['nova tables'] = Step(
-        lambda: None, tuple(name for name in tables if 'nova' in name)
-    )
-    steps |= once(
-        'catalog',
+    create = functools.partial(database.create, layout, settings)
+    return {
+        'databases': Step(create, ('mariadb',)),
+        **{name: Step(work, ('databases',)) for name, work in tables.items()},
+    }
+
+
+def _cloud_steps(lab: Lab) -> dict[str, Step]:
+    passwords = lab.settings.passwords
+    controller = lab.host(CONTROLLER)
+
+    def catalog() -> None:
         # A connection of its own: the catalog comes with the token, and
         # this token is from before there is one.
-        lambda: cloud.create_catalog(
-            cloud.connect(controller, settings.passwords['admin']),
-            controller.layout.address,
-            settings.passwords['service'],
+        first = cloud.connect(controller, passwords['admin'])
+        address = controller.layout.address
+        cloud.create_catalog(first, address, passwords['service'])
+
+    return {
+        'catalog': Step(catalog, ('keystone',)),
+        'network': Step(
+            lambda: cloud.create_network(lab.cloud),
+            ('catalog', 'neutron', 'ovn-northd'),
         ),
-        'keystone',
-    )
-    steps |= once(
-        'network',
-        lambda: cloud.create_network(lab.cloud),
-        'catalog',
-        'neutron',
-        'ovn-northd',
-    )
-    steps |= once(
-        'flavor', lambda: cloud.create_flavor(lab.cloud), 'catalog', 'nova-api'
-    )
-    return steps
+        'flavor': Step(
+            lambda: cloud.create_flavor(lab.cloud), ('catalog', 'nova-api')
+        ),
+    }

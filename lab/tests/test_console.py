@@ -22,13 +22,13 @@ from pathlib import Path
 import unittest
 
 from blocklab import console
-from blocklab.console import Boot
-from blocklab.console import Disk
-from blocklab.console import Error
-from blocklab.console import KernelError
-from blocklab.console import Mismatch
-from blocklab.console import Tick
-from blocklab.console import Unreadable
+from blocklab.records import Boot
+from blocklab.records import Disk
+from blocklab.records import Error
+from blocklab.records import KernelError
+from blocklab.records import Mismatch
+from blocklab.records import Tick
+from blocklab.records import Unreadable
 
 RECORDED = Path(__file__).parent / 'data' / 'console-damaged-disks.txt'
 
@@ -142,6 +142,6 @@ class Summaries(unittest.TestCase):
             self.assertFalse(console.summarize([good, bad]).sound, bad)
 
     def test_boot_starts_anew(self) -> None:
-        boot = console.Boot('x', '6.1', 1)
+        boot = Boot('x', '6.1', 1)
         summary = console.summarize([Mismatch(5, 'vdb', 'y'), boot])
         self.assertEqual((boot, 0), (summary.boot, summary.mismatches))

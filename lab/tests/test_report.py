@@ -17,12 +17,12 @@ import json
 import unittest
 
 from blocklab import report
-from blocklab.console import Mismatch
 from blocklab.console import Summary
-from blocklab.console import Tick
 from blocklab.disks import Device
 from blocklab.disks import DiskSize
 from blocklab.disks import DiskState
+from blocklab.records import Mismatch
+from blocklab.records import Tick
 from blocklab.report import DiskRow
 from blocklab.report import GuestView
 from blocklab.report import Move

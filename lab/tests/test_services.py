@@ -80,7 +80,8 @@ class ServicesTest(RenderedCase):
 
     def test_every_step_that_a_service_needs_exists(self) -> None:
         made_once = {
-            'database files', 'switch files', 'catalog', 'nova tables',
+            'database files', 'switch files', 'catalog', 'nova api tables',
+            'nova cell0 tables', 'nova cell1 tables',
             'keystone tables', 'glance tables', 'neutron tables',
             'placement tables', 'identity@server2', 'identity@server-01',
         }  # fmt: skip
