@@ -18,6 +18,7 @@ is the tunnel network. The machine's own network is left alone.
 """
 
 from collections.abc import Iterator
+import os
 from pathlib import Path
 
 from pyroute2 import NetNS
@@ -25,6 +26,7 @@ from pyroute2 import netns
 
 from blocklab import run
 from blocklab.errors import BadInput
+from blocklab.errors import CommandFailed
 from blocklab.host import Host
 from blocklab.layout import HostLayout
 from blocklab.layout import Layout
@@ -118,19 +120,7 @@ def _mount_namespace(host: HostLayout) -> None:
         (host.directory / directory).mkdir(parents=True, exist_ok=True)
     for file in (host.mount_namespace, host.uts_namespace):
         file.touch()
-    run.run(
-        f'Making the namespaces of {host.name}',
-        [
-            'nsenter',
-            f'--net={host.network_namespace}',
-            'unshare',
-            f'--mount={host.mount_namespace}',
-            f'--uts={host.uts_namespace}',
-            '--propagation=private',
-            'hostname',
-            host.name,
-        ],
-    )
+    _unshare(host)
     inside = Host(host)
     _forget_other_namespaces(inside)
     # What /sys shows of the network belongs to whoever mounted it.
@@ -140,6 +130,43 @@ def _mount_namespace(host: HostLayout) -> None:
         Path(place).mkdir(parents=True, exist_ok=True)
         inside.run(['mount', '--bind', host.directory / directory, place])
     inside.run(['mount', '--bind', host.directory / 'hosts', '/etc/hosts'])
+
+
+def _unshare(host: HostLayout) -> None:
+    """Make the namespaces of a host that are kept in files.
+
+    Linux lets a mount namespace be kept only beneath an older one, and since
+    6.18 tells by numbers that rise on each processor by themselves. Where
+    the lab does not run in the machine's first mount namespace, only the
+    processor that made that one is sure to do.
+    """
+    processors = sorted(os.sched_getaffinity(0))
+    for processor in processors:
+        try:
+            run.run(
+                f'Making the namespaces of {host.name}',
+                [
+                    'taskset',
+                    '-c',
+                    str(processor),
+                    'nsenter',
+                    f'--net={host.network_namespace}',
+                    'unshare',
+                    f'--mount={host.mount_namespace}',
+                    f'--uts={host.uts_namespace}',
+                    '--propagation=private',
+                    'hostname',
+                    host.name,
+                ],
+            )
+        except CommandFailed:
+            if processor == processors[-1]:
+                raise
+            for file in (host.mount_namespace, host.uts_namespace):
+                if _is_mounted(file):
+                    run.run('Unmounting', ['umount', file])
+        else:
+            return
 
 
 def _forget_other_namespaces(inside: Host) -> None:
