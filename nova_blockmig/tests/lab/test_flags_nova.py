@@ -144,7 +144,7 @@ class WrongValueTest(FlagsTestCase):
         self.assertIsNone(self.lab.supervisor.process(service))
         logged = self.logged(base.DESTINATION, position)
         (said,) = (
-            line for line in logged.splitlines() if ' CRITICAL ' in line
+            line for line in logged.splitlines() if ' CRITICAL nova ' in line
         )
         self.assertIn(f'[blockmig] {OPTION} in /', said)
         self.assertIn('did you mean VIR_MIGRATE_NON_SHARED_INC', said)
