@@ -1,0 +1,100 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What Nova does later with the disks that we made on a destination."""
+
+import time
+from typing import Any
+
+from blocklab import migration
+from blocklab import scenario
+from nova_blockmig.tests.lab import base
+
+FLAVOR = scenario.Flavor(
+    memory_mib=160, disk_gib=1, ephemeral_gib=1, swap_mib=64
+)
+# Reading all of it takes QEMU long enough to be aborted.
+LARGE = scenario.Flavor(
+    memory_mib=160, disk_gib=1, ephemeral_gib=30, swap_mib=0
+)
+
+
+class AfterwardsTest(base.LabTestCase):
+    def test_snapshot_rescue_shelve_and_on_to_a_stock_host(self) -> None:
+        self.use()
+        compute = self.lab.cloud.compute
+        instance = self.boot(FLAVOR, config_drive=False)
+        scenario.writing(instance, timeout=400)
+        self.move(instance)
+
+        snapshot = compute.create_server_image(
+            instance.id, 'snapshot', wait=True, timeout=400
+        )
+        self.addCleanup(self.lab.cloud.image.delete_image, snapshot)
+        self.assertEqual('active', snapshot.status)
+
+        compute.rescue_server(instance.id)
+        instance.wait_for_status('RESCUE', 400)
+        compute.unrescue_server(instance.id)
+        instance.wait_for_status('ACTIVE', 400)
+
+        compute.shelve_server(instance.id)
+        instance.wait_for_status('SHELVED_OFFLOADED', 400)
+        compute.unshelve_server(instance.id)
+        instance.wait_for_status('ACTIVE', 400)
+        scenario.writing(instance, timeout=400)
+
+        before = instance.pause_and_hash()
+        self.move(instance)
+        self.assert_same(before, instance.hash())
+
+        # On to a host that has not been upgraded yet.
+        instance.unpause()
+        here = instance.host_name
+        drivers = dict.fromkeys(base.HOSTS, 'blockmig')
+        drivers[self.other(here)] = 'stock'
+        self.use(drivers[base.SOURCE], drivers[base.DESTINATION])
+        before = instance.pause_and_hash()
+        self.move(instance)
+        self.assert_same(before, instance.hash())
+
+
+class AbortTest(base.LabTestCase):
+    def test_a_flattening_that_is_aborted(self) -> None:
+        self.use('blockmig', 'stock')
+        instance = self.boot(LARGE, config_drive=False)
+        before = instance.pause_and_hash()
+        position = self.log_size(base.SOURCE)
+        begun = migration.begin(self.lab, instance.id, base.DESTINATION)
+        self._wait_for_flattening(position)
+        (record,) = migration.records(self.lab, instance.id)
+        self.lab.client(
+            'nova', 'live-migration-abort', instance.id, str(record.id)
+        )
+        ended = migration.wait(self.lab, begun)
+        self.assertNotEqual('completed', ended.status)
+        self.assertEqual(base.SOURCE, instance.host_name)
+        self.assertIn(
+            'the migration was aborted', self.logged(base.SOURCE, position)
+        )
+        self.assertFalse(self.directory(base.DESTINATION, instance).exists())
+        instance.wait_for_status('PAUSED')
+        self.assert_same(before, instance.hash())
+        # The next try takes up where this one was ended.
+        self.move(instance)
+        self.assert_same(before, instance.hash())
+
+    def _wait_for_flattening(self, position: Any) -> None:
+        deadline = time.monotonic() + 120
+        while 'Flattening disk.eph0' not in self.logged(base.SOURCE, position):
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.2)
