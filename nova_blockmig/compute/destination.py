@@ -22,7 +22,6 @@ from nova import exception
 from nova import objects
 import nova.conf
 from nova.virt.libvirt import utils as libvirt_utils
-from oslo_log import log as logging
 from oslo_utils import excutils
 from oslo_utils import fileutils
 
@@ -35,7 +34,6 @@ from nova_blockmig.core import model
 from nova_blockmig.core import payload
 
 CONF = nova.conf.CONF
-LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -89,7 +89,7 @@ class Source:
                 full_copy=self._full_copy,
             )
             inspection = self._inspect(instance, block_device_info, facts)
-            self._assert_can_travel(instance, inspection, 'the destination')
+            self._assert_can_travel(instance, inspection)
             paused.assert_may_move(
                 self._driver, context, instance, inspection.not_copied
             )
@@ -120,7 +120,7 @@ class Source:
         )
         try:
             inspection = self._inspect(instance, block_device_info, facts)
-            self._assert_can_travel(instance, inspection, 'the destination')
+            self._assert_can_travel(instance, inspection)
             self._flatten(instance, inspection, aborted)
             infos = inspection.infos
             if inspection.by(model.Travel.FLATTEN):
@@ -217,11 +217,11 @@ class Source:
             ) from exc
 
     def _assert_can_travel(
-        self, instance: Any, inspection: Inspection, destination: str
+        self, instance: Any, inspection: Inspection
     ) -> None:
         refused = inspection.by(model.Travel.REFUSE)
         if refused:
-            raise errors.DisksCannotTravel(CONF.host, destination, refused)
+            raise errors.DisksCannotTravel(CONF.host, refused)
         LOG.debug(
             'How the disks travel: %s',
             ', '.join(

@@ -28,14 +28,12 @@ class Refused(Exception):
 class DisksCannotTravel(Refused):
     """Some disks can neither be copied, fetched, carried nor flattened."""
 
-    def __init__(
-        self, source: str, destination: str, routes: Sequence[model.Route]
-    ) -> None:
+    def __init__(self, source: str, routes: Sequence[model.Route]) -> None:
         self.routes = tuple(routes)
         disks = '; '.join(f'{r.disk.name}: {r.reason}' for r in self.routes)
         super().__init__(
-            f'these disks cannot be block migrated from {source} to '
-            f'{destination}: {disks}'
+            f'these disks cannot be block migrated from {source} to the '
+            f'destination: {disks}'
         )
 
 

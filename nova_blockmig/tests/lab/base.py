@@ -22,7 +22,6 @@ import contextlib
 import os
 import pathlib
 import re
-import subprocess
 from typing import Any
 
 import testtools
@@ -151,13 +150,3 @@ class LabTestCase(testtools.TestCase):
             for file in found.splitlines()
             if file.partition('/')[0] not in kept
         }
-
-    def qemu_img(self, *words: Any) -> str:
-        """Run qemu-img on the machine itself."""
-        done = subprocess.run(
-            ['qemu-img', *map(str, words)],
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        return done.stdout
