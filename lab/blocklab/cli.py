@@ -46,6 +46,8 @@ def parser() -> argparse.ArgumentParser:
         prog='labctl',
         description='Two compute hosts and an OpenStack control plane, all '
         'real, on one machine.',
+        epilog='Labs, and the Python environments that they share, are kept '
+        f'in $LABCTL_ROOT (now {layouts.ROOT}).',
     )
     top.add_argument(
         '--name',

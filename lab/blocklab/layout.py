@@ -25,7 +25,8 @@ import re
 
 from blocklab.errors import BadInput
 
-ROOT = Path('/var/lib/nova-blockmig-lab')
+# Short, for the paths of Unix sockets beneath it have 107 bytes at most.
+ROOT = Path(os.environ.get('LABCTL_ROOT') or '/var/lib/nova-blockmig-lab')
 VENVS = ROOT / 'venvs'
 LAB_DIR = Path(__file__).resolve().parent.parent
 CHECKOUT = LAB_DIR.parent
