@@ -12,7 +12,6 @@
 
 """The driver: Nova's hooks, each handed on to what stands behind it."""
 
-import functools
 from typing import Any
 
 from nova.virt.libvirt import driver as libvirt_driver
@@ -147,12 +146,14 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
 
     def post_live_migration_at_destination(
             self, context: Any, instance: Any, network_info: Any,
-            block_migration: Any = False, block_device_info: Any = None,
+            block_migration: Any = False, block_device_info: Any = None
             ) -> None:
         self._check.arrived(instance)
         super().post_live_migration_at_destination(
             context, instance, network_info, block_migration,
             block_device_info)
+        if block_migration:
+            self._destination.arrived(instance, block_device_info)
 
     # On the source.
 
@@ -175,10 +176,9 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
 
     def get_instance_disk_info(
             self, instance: Any, block_device_info: Any = None) -> str:
-        is_aborted = functools.partial(
-            aborted.aborted, self.virtapi, instance.uuid)
         infos = self._source.disk_info(
-            instance, block_device_info, is_aborted)
+            instance, block_device_info,
+            lambda: aborted.aborted(self.virtapi, instance.uuid))
         return str(jsonutils.dumps(infos))
 
     def _live_migration_operation(

@@ -22,6 +22,7 @@ from nova import exception
 from nova import objects
 import nova.conf
 from nova.virt.libvirt import utils as libvirt_utils
+from oslo_log import log as logging
 from oslo_utils import excutils
 from oslo_utils import fileutils
 
@@ -34,6 +35,7 @@ from nova_blockmig.core import model
 from nova_blockmig.core import payload
 
 CONF = nova.conf.CONF
+LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,7 +162,7 @@ class Destination:
         instance_dir: str,
         prepared: Prepared,
     ) -> None:
-        """Compare every fetched base with the source's, preallocate the rest.
+        """Compare every fetched base with the source's, and finish the rest.
 
         :raises MigrationError: a base differs and cannot be mended.
         """
@@ -170,7 +172,9 @@ class Destination:
             ):
                 if note is None:
                     continue
-                if note.travel is model.Travel.FETCH and note.digest:
+                if note.travel is not model.Travel.FETCH:
+                    self._finish(instance, instance_dir, info, note)
+                elif note.digest:
                     bases.verify(
                         self._driver,
                         context,
@@ -179,10 +183,39 @@ class Destination:
                         info,
                         note.digest,
                     )
-                elif note.travel is model.Travel.COPY:
-                    filled.preallocate(instance_dir, info)
         except errors.Refused as exc:
             raise exception.MigrationError(reason=str(exc)) from exc
+
+    def arrived(self, instance: Any, block_device_info: Any) -> None:
+        """Preallocate again what libvirt's copy has given back.
+
+        QEMU writes the zeroes of a raw disk as holes, into a file that was
+        preallocated as well. The guest runs here already: nothing is raised.
+        """
+        if not filled.preallocates():
+            return
+        try:
+            infos = self._driver._get_instance_disk_info(
+                instance, block_device_info
+            )
+        except exception.NovaException as exc:
+            LOG.warning('Unable to preallocate: %s', exc, instance=instance)
+            return
+        for info in infos:
+            filled.preallocate(os.path.dirname(info['path']), info)
+
+    def _finish(
+        self,
+        instance: Any,
+        instance_dir: str,
+        info: dict[str, Any],
+        note: payload.Note,
+    ) -> None:
+        """Do for a disk without a base what the image cache does for others.
+        """  # fmt: skip
+        if note.travel is model.Travel.COPY:
+            filled.preallocate(instance_dir, info)
+        filled.record_format(self._driver, instance, instance_dir, info)
 
     def _assert_source_is_safe(
         self, context: Any, instance: Any, data: Any

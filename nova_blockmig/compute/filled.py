@@ -69,12 +69,17 @@ def make(
     )
 
 
+def preallocates() -> bool:
+    """Whether preallocate_images asks for it."""
+    return bool(strutils.to_slug(CONF.preallocate_images) == 'space')
+
+
 def preallocate(instance_dir: str, info: dict[str, Any]) -> None:
     """Give a standalone disk its blocks, if preallocate_images says so.
 
     As the image backends do it when an instance is spawned.
     """
-    if strutils.to_slug(CONF.preallocate_images) != 'space':
+    if not preallocates():
         return
     path = os.path.join(instance_dir, os.path.basename(info['path']))
     try:
@@ -85,6 +90,24 @@ def preallocate(instance_dir: str, info: dict[str, Any]) -> None:
         # Nova too goes on without, on a file system that cannot do it. Want
         # of space shows when the disk is copied.
         LOG.warning('Unable to preallocate %s: %s', path, exc)
+
+
+def record_format(
+    driver: Any, instance: Any, instance_dir: str, info: dict[str, Any]
+) -> None:
+    """Let Nova note a disk's format before its guest can write to it.
+
+    An image backend that does not know the format of a disk asks qemu-img,
+    which believes what the content says, and notes the answer in
+    ``disk.info``. At spawn the content is the image's or Nova's own. Here
+    the first to ask would be a hard reboot after the migration, and a guest
+    that wrote a qcow2 header to its raw disk would get the answer it wants.
+    """
+    path = os.path.join(instance_dir, os.path.basename(info['path']))
+    # The backend that qcow2 disks have does not look, and takes a config
+    # drive for one.
+    backend = 'raw' if info['type'] == 'raw' else None
+    driver.image_backend.by_name(instance, path, backend)
 
 
 def _fill(

@@ -157,7 +157,10 @@ USED = (
             ),
             '_host': (None, 'the connection to libvirt'),
             '_image_api': (None, 'whether Glance still has the image'),
-            'image_backend': (None, 'fetches kernel and ramdisk'),
+            'image_backend': (
+                None,
+                "fetches kernel and ramdisk, notes a disk's format",
+            ),
         },
     ),
     *_of(
@@ -227,7 +230,7 @@ USED = (
             'by_name': (
                 'self, instance, name, image_type=None, '
                 'disk_info_mapping=None',
-                'the image cache for kernel and ramdisk',
+                'the image cache for kernel and ramdisk; a look at a new disk',
             ),
         },
     ),

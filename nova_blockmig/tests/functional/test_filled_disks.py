@@ -26,6 +26,7 @@ from unittest import mock
 
 import fixtures
 import nova.conf
+from nova.virt.libvirt import imagebackend
 from nova.virt.libvirt import utils as libvirt_utils
 from oslo_config import fixture as config_fixture
 import testtools
@@ -224,3 +225,43 @@ class TestDisk(FilledTestCase):
                 packed,
             )
             self.assertEqual([], os.listdir(self.instance_dir))
+
+
+class TestFormat(FilledTestCase):
+    """A guest that writes a qcow2 header to its raw disk."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.conf.config(group='libvirt', images_type='raw')
+        self.conf.config(
+            group='oslo_concurrency', lock_path=self.instance_dir
+        )
+        self.backend = imagebackend.Backend(use_cow=False)
+        self.driver = mock.Mock(image_backend=self.backend)
+        self.instance = mock.Mock(uuid='instance')
+        # As Nova makes a disk that has no base.
+        libvirt_utils.create_image(self.target, 'raw', 64 * MIB)
+
+    def write_header(self) -> None:
+        lie = self.base + '.qcow2'
+        libvirt_utils.create_image(lie, 'qcow2', GIB)
+        with open(lie, 'rb') as header, open(self.target, 'r+b') as disk:
+            disk.write(header.read(256 * 1024))
+
+    def format_after_hard_reboot(self) -> str:
+        image = self.backend.by_name(self.instance, self.target)
+        return str(image.driver_format)
+
+    def test_stock_believes_it(self) -> None:
+        self.write_header()
+        self.assertEqual('qcow2', self.format_after_hard_reboot())
+
+    def test_ours_has_noted_the_format_before(self) -> None:
+        filled.record_format(
+            self.driver,
+            self.instance,
+            self.instance_dir,
+            self.info(64 * MIB, 'raw'),
+        )
+        self.write_header()
+        self.assertEqual('raw', self.format_after_hard_reboot())

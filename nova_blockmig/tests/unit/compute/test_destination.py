@@ -366,3 +366,54 @@ class VerifyTest(Case):
         self.assertRaises(exception.MigrationError, self.verify, b'wanted')
         self.driver._fetch_base.assert_not_called()
         self.assertTrue(os.path.exists(self.base))
+
+    def test_the_format_of_a_copied_disk_is_noted(self):
+        self.verify(travel=model.Travel.COPY)
+        self.driver.image_backend.by_name.assert_called_once_with(
+            self.instance, self.overlay, None
+        )
+
+    def test_a_carried_config_drive_is_not_taken_for_qcow2(self):
+        self.info = {**self.info, 'path': '/x/disk.config', 'type': 'raw'}
+        self.verify(travel=model.Travel.CARRY)
+        self.driver.image_backend.by_name.assert_called_once_with(
+            self.instance, os.path.join(self.instance_dir, 'disk.config'),
+            'raw',
+        )  # fmt: skip
+
+
+class ArrivedTest(Case):
+    def setUp(self):
+        super().setUp()
+        self.conf = self.useFixture(config_fixture.Config(nova.conf.CONF))
+        self.execute = self.useFixture(
+            fixtures.MockPatch('oslo_concurrency.processutils.execute')
+        ).mock
+        self.driver._get_instance_disk_info.return_value = [
+            {'path': '/instances/x/disk', 'virt_disk_size': 1 << 30},
+        ]
+
+    def arrived(self):
+        self.destination.arrived(self.instance, mock.sentinel.bdi)
+
+    def test_thin_disks_are_left_alone(self):
+        self.arrived()
+        self.driver._get_instance_disk_info.assert_not_called()
+        self.execute.assert_not_called()
+
+    def test_what_the_copy_gave_back_is_preallocated_again(self):
+        self.conf.config(preallocate_images='space')
+        self.arrived()
+        self.driver._get_instance_disk_info.assert_called_once_with(
+            self.instance, mock.sentinel.bdi
+        )
+        self.execute.assert_called_once_with(
+            'fallocate', '-n', '-l', str(1 << 30), '/instances/x/disk'
+        )
+
+    def test_no_error_reaches_a_migration_that_is_done(self):
+        self.conf.config(preallocate_images='space')
+        gone = exception.InstanceNotFound(instance_id=UUID)
+        self.driver._get_instance_disk_info.side_effect = gone
+        self.arrived()
+        self.execute.assert_not_called()
