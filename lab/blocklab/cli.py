@@ -99,6 +99,14 @@ def add_choices(command: argparse.ArgumentParser) -> None:
         metavar='[HOST:]SECTION.OPTION=VALUE',
         help="a setting for one host's nova.conf, or for all three hosts'",
     )
+    command.add_argument(
+        '--with',
+        action='append',
+        choices=settings.OPTIONAL,
+        default=[],
+        dest='optional',
+        help='cinder: volumes, on a file system that all hosts share',
+    )
 
 
 def choices(arguments: argparse.Namespace) -> settings.Choices:
@@ -116,6 +124,7 @@ def choices(arguments: argparse.Namespace) -> settings.Choices:
             '--concurrency', arguments.concurrency, settings.BACKENDS
         ),
         extra=settings.extra_settings(arguments.set),
+        cinder='cinder' in arguments.optional,
     )
 
 
@@ -138,7 +147,7 @@ def _add_simple(commands: Any) -> None:
     )
     down.set_defaults(run=_down)
     reset = commands.add_parser(
-        'reset', help='remove all instances, keep the services'
+        'reset', help='remove all instances and volumes, keep the services'
     )
     reset.set_defaults(run=_reset)
     restart = commands.add_parser('restart', help='restart services')

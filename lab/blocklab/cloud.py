@@ -31,12 +31,15 @@ from urllib3 import connectionpool
 from blocklab.host import Host
 from blocklab.layout import CONTROLLER
 
-SERVICES = {
+# Account of a service -> type and address, with {} for the host's.
+Services = Mapping[str, tuple[str, str]]
+SERVICES: Services = {
     'glance': ('image', 'http://{}:9292'),
     'placement': ('placement', 'http://{}:8778'),
     'nova': ('compute', 'http://{}:8774/v2.1'),
     'neutron': ('network', 'http://{}:9696'),
 }
+CINDER: Services = {'cinder': ('block-storage', 'http://{}:8776/v3')}
 NETWORK = 'net1'
 FLAVOR = 'm1.tiny'
 
@@ -94,7 +97,9 @@ class _InsideAdapter(adapters.HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {'http': Pool}
 
 
-def create_catalog(cloud: Any, address: str, password: str) -> None:
+def create_catalog(
+    cloud: Any, address: str, password: str, services: Services
+) -> None:
     """The services' accounts, names and addresses in Keystone."""
     identity = cloud.identity
     roles = {role.name: role for role in identity.roles()}
@@ -102,7 +107,7 @@ def create_catalog(cloud: Any, address: str, password: str) -> None:
         name='service', domain_id='default'
     )
     known = {endpoint.service_id for endpoint in identity.endpoints()}
-    for name, (kind, url) in SERVICES.items():
+    for name, (kind, url) in services.items():
         user = identity.find_user(name) or identity.create_user(
             name=name, password=password, domain_id='default'
         )
@@ -145,17 +150,24 @@ def create_flavor(cloud: Any) -> None:
 
 
 def problems(
-    cloud: Any, hosts: Iterable[str], began: Mapping[str, float]
+    cloud: Any,
+    hosts: Iterable[str],
+    began: Mapping[str, float],
+    *,
+    cinder: bool = False,
 ) -> dict[str, str]:
-    """Service -> what Nova or Neutron miss of it; empty when all is well.
+    """Service -> what the APIs miss of it; empty when all is well.
 
     :param hosts: the names of the compute hosts.
     :param began: service -> when its process began, in seconds since 1970:
         a report from before that is not its own.
+    :param cinder: whether the lab has volumes.
     """
     try:
-        return _nova_problems(cloud, hosts, began) | _neutron_problems(
-            cloud, hosts
+        return (
+            _nova_problems(cloud, hosts, began)
+            | _neutron_problems(cloud, hosts)
+            | (_cinder_problems(cloud) if cinder else {})
         )
     except (
         openstack.exceptions.SDKException,
@@ -209,4 +221,17 @@ def _neutron_problems(cloud: Any, hosts: Iterable[str]) -> dict[str, str]:
         f'ovn-controller@{host}': 'does not report to Neutron'
         for host in hosts
         if host not in alive
+    }
+
+
+def _cinder_problems(cloud: Any) -> dict[str, str]:
+    alive = {
+        each.binary
+        for each in cloud.block_storage.services()
+        if each.state == 'up'
+    }
+    return {
+        name: 'does not report to Cinder'
+        for name in ('cinder-scheduler', 'cinder-volume')
+        if name not in alive
     }

@@ -21,6 +21,7 @@ import uuid
 import jinja2
 
 from blocklab.control_plane import APIS
+from blocklab.control_plane import NFS_CLIENT
 from blocklab.layout import LAB_DIR
 from blocklab.layout import HostLayout
 from blocklab.layout import Layout
@@ -40,6 +41,7 @@ _PLAIN = (
     'my.cnf',
     'rabbitmq.conf',
     'nova-cell0.conf',
+    'cinder.conf',
 )
 
 
@@ -65,6 +67,7 @@ def files(
         'state': layout.state,
         'venv': release.venv,
         'passwords': settings.passwords,
+        'nfs_client': NFS_CLIENT,
     }
     rendered = _controller(layout, release, values)
     for host in layout.computes:

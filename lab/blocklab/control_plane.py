@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from blocklab import venvs
+from blocklab.layout import LAB_DIR
 from blocklab.layout import Layout
 from blocklab.releases import Release
 from blocklab.service import Alive
@@ -25,6 +26,7 @@ from blocklab.service import Tcp
 from blocklab.service import UnixSocket
 from blocklab.service import nova_command
 from blocklab.service import python_environment
+from blocklab.settings import Choices
 
 # API -> (port, module of its application)
 APIS = {
@@ -33,19 +35,28 @@ APIS = {
     'glance': (9292, 'glance.wsgi.api'),
     'neutron': (9696, 'neutron.wsgi.api'),
     'nova-api': (8774, 'nova.wsgi.osapi_compute'),
+    'cinder-api': (8776, 'cinder.wsgi.api'),
 }
+# In place of an NFS client, which the kernel may not have.
+NFS_CLIENT = LAB_DIR / 'nfs'
 _OVN_DATABASES = {'nb': 6641, 'sb': 6642}
 
 
-def services(layout: Layout, release: Release) -> Iterator[Service]:
+def services(
+    layout: Layout, release: Release, choices: Choices
+) -> Iterator[Service]:
     """All of them; in what order they start is `blocklab.up`'s."""
     yield _mariadb(layout)
     yield _rabbitmq(layout)
     yield from _ovn(layout)
     for name in APIS:
-        yield _api(name, layout, release)
+        if name != 'cinder-api' or choices.cinder:
+            yield _api(name, layout, release)
     for name in ('nova-conductor', 'nova-scheduler'):
         yield _nova(name, layout, release)
+    if choices.cinder:
+        for name in ('cinder-scheduler', 'cinder-volume'):
+            yield _cinder(name, layout, release)
 
 
 def _mariadb(layout: Layout) -> Service:
@@ -124,6 +135,8 @@ def _api(name: str, layout: Layout, release: Release) -> Service:
     etc = layout.etc / host.name
     ini = etc / f'uwsgi-{name}.ini'
     environment, files = _api_configuration(name, etc, release)
+    # Cinder has no variable for it.
+    arguments = files if name == 'cinder-api' else ()
     return Service(
         name,
         host,
@@ -131,10 +144,11 @@ def _api(name: str, layout: Layout, release: Release) -> Service:
             str(release.venv / 'bin' / 'uwsgi'),
             f'--virtualenv={release.venv}',
             f'--ini={ini}',
+            *(f'--pyargv=--config-file={file}' for file in arguments),
         ),
         layout.logs / f'{name}.log',
         Http(APIS[name][0]),
-        files=(ini, *files, venvs.stamp(release, 'services')),
+        files=(ini, *files, venvs.stamp(release, _installed_with(name))),
         environment=python_environment(release, host) | environment,
     )
 
@@ -161,6 +175,8 @@ def _api_configuration(
             files = (etc / 'nova.conf', etc / 'nova-host.conf')
             paste = release.venv / 'etc' / 'nova' / 'api-paste.ini'
             return {'OS_NOVA_CONFIG_FILES': _joined((paste, *files))}, files
+        case 'cinder-api':
+            return {}, (etc / 'cinder.conf',)
     raise ValueError(name)
 
 
@@ -180,6 +196,30 @@ def _nova(name: str, layout: Layout, release: Release) -> Service:
         ),
         environment=python_environment(release, host),
     )
+
+
+def _cinder(name: str, layout: Layout, release: Release) -> Service:
+    host = layout.controller
+    cinder_conf = layout.etc / host.name / 'cinder.conf'
+    environment = python_environment(release, host)
+    environment['PATH'] = f'{NFS_CLIENT}:{environment["PATH"]}'
+    return Service(
+        name,
+        host,
+        (
+            str(release.venv / 'bin' / name),
+            f'--config-file={cinder_conf}',
+        ),
+        layout.logs / f'{name}.log',
+        Alive(),
+        files=(cinder_conf, venvs.stamp(release, _installed_with(name))),
+        environment=environment,
+    )
+
+
+def _installed_with(name: str) -> str:
+    """What of the environment a service belongs to: see `venvs.stamp`."""
+    return 'cinder' if name.startswith('cinder-') else 'services'
 
 
 def _joined(files: tuple[Path, ...]) -> str:

@@ -13,6 +13,7 @@
 """The controller's databases: made, filled with tables, told of the cells."""
 
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Mapping
 
 from blocklab import run
@@ -49,10 +50,12 @@ def install(layout: Layout) -> None:
     )
 
 
-def create(layout: Layout, settings: Settings) -> None:
+def create(
+    layout: Layout, settings: Settings, names: Iterable[str] = _NAMES
+) -> None:
     """Make the empty databases and the account that owns them."""
     password = settings.passwords['database']
-    lines = [f'CREATE DATABASE IF NOT EXISTS {name};' for name in _NAMES]
+    lines = [f'CREATE DATABASE IF NOT EXISTS {name};' for name in names]
     lines += [
         f"CREATE USER IF NOT EXISTS lab@'%' IDENTIFIED BY '{password}';",
         "GRANT ALL ON *.* TO lab@'%';",
@@ -88,6 +91,11 @@ class Tables:
             'glance tables': self._glance,
             'placement tables': self._placement,
         }
+
+    def cinder(self) -> None:
+        """Cinder's database and its tables: not every lab has them."""
+        create(self._layout, self._settings, ('cinder',))
+        self._run('cinder-manage', ('cinder.conf',), 'db', 'sync')
 
     def _keystone(self) -> None:
         address = f'http://{self._layout.controller.address}:5000/v3'

@@ -23,6 +23,7 @@ from blocklab.host import Host
 
 # Inside the host; on the same file system as the instances.
 _SCRATCH = '/var/lib/nova'
+_INSTANCES = '/var/lib/nova/instances'
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,16 @@ class Device:
 
     @property
     def name(self) -> str:
-        """Nova's name of the disk: disk, disk.eph0, disk.swap ..."""
+        """Nova's name of the disk: disk, disk.eph0, disk.swap ...
+
+        A volume has Cinder's name: volume-UUID.
+        """
         return Path(self.path).name
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is the host's own, and no volume."""
+        return Path(self.path).is_relative_to(_INSTANCES)
 
 
 @dataclass(frozen=True)
@@ -94,7 +103,7 @@ def parse_devices(listing: str) -> list[Device]:
 def states(
     host: Host, domain: str, *, read_only: bool = False
 ) -> dict[str, DiskState]:
-    """Name -> state of every disk, hashed as the guest reads it.
+    """Name -> state of every local disk, hashed as the guest reads it.
 
     A disk of 20 GiB takes about 11 s of one processor.
 
@@ -107,7 +116,7 @@ def states(
     chosen = [
         device.path
         for device in devices(host, domain)
-        if device.is_cdrom or not read_only
+        if device.is_local and (device.is_cdrom or not read_only)
     ]
     if not read_only:
         _require_paused(host, domain)
@@ -118,12 +127,12 @@ def states(
 
 
 def sizes(host: Host, domain: str) -> dict[str, DiskSize]:
-    """Name -> size of every disk; of a running guest as well.
+    """Name -> size of every local disk; of a running guest as well.
 
     :raises blocklab.errors.CommandFailed: the host has no such domain.
     """
     found = {}
-    for device in devices(host, domain):
+    for device in filter(lambda each: each.is_local, devices(host, domain)):
         said = host.run(
             ['qemu-img', 'info', '--force-share', '--output=json',
              device.path]

@@ -189,6 +189,7 @@ class Instance:
         options: tuple[str, ...] = (),
         microversion: str | None = None,
         name: str | None = None,
+        block: bool = True,
     ) -> Migration:
         """Block-migrate with "nova live-migration"; the end of it.
 
@@ -196,11 +197,18 @@ class Instance:
         :param options: more options of the client's sub-command.
         :param microversion: of the API; by default the client's latest.
         :param name: what the client is to call it; by default its id.
+        :param block: whether to insist on a block migration.
         :raises Unexpected: the migration did not end in time.
         :raises blocklab.errors.CommandFailed: the API refused.
         """
         begun = migration.begin(
-            self._lab, self.id, destination, options, microversion, name
+            self._lab,
+            self.id,
+            destination,
+            options,
+            microversion,
+            name,
+            block=block,
         )
         return migration.wait(self._lab, begun, timeout, watch)
 

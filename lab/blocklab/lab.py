@@ -133,6 +133,11 @@ class Lab:
         """
         return self.layout.host(host).instances
 
+    @property
+    def volumes_path(self) -> Path:
+        """Where the files of the volumes are, shared by all hosts."""
+        return self.layout.state / 'cinder' / 'volumes'
+
     def log_path(self, service: str) -> Path:
         """The log of a service."""
         return self.service(service).log
@@ -207,6 +212,7 @@ class Lab:
             self.cloud,
             [host.name for host in self.layout.computes],
             self._began(),
+            cinder=self.settings.choices.cinder,
         )
 
     def wait_until_reporting(self, patience: float = 300) -> None:

@@ -26,9 +26,10 @@ _DISK = 6 * _GIB
 _MEMORY = 4 * _GIB
 
 
-def check() -> None:
+def check(*, cinder: bool = False) -> None:
     """Refuse a machine that cannot run the lab.
 
+    :param cinder: whether the lab is to have volumes.
     :raises BadInput: with the first reason found.
     """
     if shutil.which('apt-get') is None:
@@ -39,6 +40,12 @@ def check() -> None:
         )
     _check_room()
     _check_kernel()
+    if cinder and not Path('/dev/fuse').exists():
+        raise BadInput(
+            'This kernel has no /dev/fuse, which volumes need.',
+            'Load it with "modprobe fuse"; a container must be given the '
+            'device.',
+        )
 
 
 def _check_room() -> None:

@@ -74,12 +74,15 @@ def begin(
     options: tuple[str, ...] = (),
     microversion: str | None = None,
     name: str | None = None,
+    *,
+    block: bool = True,
 ) -> Begun:
-    """Ask Nova for a block migration, with its own client.
+    """Ask Nova for a live migration, with its own client.
 
     :param options: more options of the client's sub-command.
     :param microversion: of the API; by default the client's latest.
     :param name: what the client is to call the server; by default its id.
+    :param block: whether it has to be a block migration; else Nova decides.
     :raises blocklab.errors.CommandFailed: the API refused.
     """
     known = frozenset(record.uuid for record in records(lab, server_id))
@@ -88,7 +91,8 @@ def begin(
         else ('--os-compute-api-version', microversion)
     )  # fmt: skip
     command = (
-        'nova', *version, 'live-migration', '--block-migrate', *options,
+        'nova', *version, 'live-migration',
+        *(('--block-migrate',) if block else ()), *options,
         name or server_id, destination,
     )  # fmt: skip
     began = time.monotonic()

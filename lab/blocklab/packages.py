@@ -56,6 +56,8 @@ PACKAGES = (
     'syslinux-common',
     'xz-utils',
 )
+# What a lab with volumes needs beside them.
+CINDER_PACKAGES = ('bindfs',)
 
 # A Debian package's services are not started while this answers 101, see
 # invoke-rc.d(8).
@@ -64,11 +66,15 @@ _SAVED = _POLICY.with_name('policy-rc.d.before-blockmig-lab')
 _REFUSAL = '#!/bin/sh\n# of the nova-blockmig lab\nexit 101\n'
 
 
-def missing() -> list[str]:
-    """The packages that are not installed, in the order above."""
+def missing(*, cinder: bool = False) -> list[str]:
+    """The packages that are not installed, in the order above.
+
+    :param cinder: whether the lab is to have volumes.
+    """
+    wanted = PACKAGES + (CINDER_PACKAGES if cinder else ())
     answer = subprocess.run(
         ['dpkg-query', '-W', '-f', '${Package} ${db:Status-Status}\n',
-         *PACKAGES],
+         *wanted],
         capture_output=True,
         text=True,
         check=False,
@@ -78,7 +84,7 @@ def missing() -> list[str]:
         for line in answer.splitlines()
         if line.endswith(' installed')
     }
-    return [package for package in PACKAGES if package not in there]
+    return [package for package in wanted if package not in there]
 
 
 def install(packages: list[str], log: Path) -> None:

@@ -71,6 +71,9 @@ PACKAGES = (
     'pyroute2',
 )
 
+# What a lab with volumes needs beside them.
+CINDER_PACKAGES = ('cinder',)
+
 # The lab's own tools, pinned by the default release's constraints.
 TOOLS = (
     'jinja2',

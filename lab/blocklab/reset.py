@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""labctl reset: all instances gone, the services kept."""
+"""labctl reset: all instances and volumes gone, the services kept."""
 
 import contextlib
 import shutil
@@ -23,10 +23,10 @@ from blocklab.lab import Lab
 
 
 def reset(lab: Lab, patience: float = 120) -> None:
-    """Delete all instances and what they left on the hosts.
+    """Delete all instances, what they left on the hosts, and all volumes.
 
-    :param patience: seconds that Nova is given to delete them.
-    :raises LabError: Nova does not delete one.
+    :param patience: seconds that Nova, and Cinder, is given to delete them.
+    :raises LabError: one is not deleted.
     """
     lab.require_up()
     with lab.progress.step('deleting all instances'):
@@ -34,6 +34,9 @@ def reset(lab: Lab, patience: float = 120) -> None:
     with lab.progress.step('cleaning the compute hosts'):
         for host in lab.layout.computes:
             _clean(lab, host.name)
+    if lab.settings.choices.cinder:
+        with lab.progress.step('deleting all volumes'):
+            _delete_volumes(lab, patience)
 
 
 def _delete_servers(lab: Lab, patience: float) -> None:
@@ -52,6 +55,23 @@ def _delete_servers(lab: Lab, patience: float) -> None:
                 f'Nova does not delete {servers[0].name}.',
                 'See "labctl status"; "labctl down --wipe" and "labctl up" '
                 'start from nothing.',
+            )
+        time.sleep(2)
+
+
+def _delete_volumes(lab: Lab, patience: float) -> None:
+    storage = lab.cloud.block_storage
+    deadline = time.monotonic() + patience
+    while volumes := list(storage.volumes(all_projects=True)):
+        for volume in volumes:
+            # Those of an instance that had to be forced are still in use.
+            with contextlib.suppress(exceptions.NotFoundException):
+                if volume.status != 'deleting':
+                    storage.delete_volume(volume, force=True)
+        if time.monotonic() > deadline:
+            raise LabError(
+                f'Cinder does not delete the volume {volumes[0].id}.',
+                'See "labctl logs cinder-volume".',
             )
         time.sleep(2)
 

@@ -69,7 +69,7 @@ def boot(
     flavor: Any,
     *,
     host: str,
-    image: str = images.NAME,
+    image: str | None = images.NAME,
     network: bool = True,
     config_drive: bool = True,
     timeout: float = 180,
@@ -78,7 +78,8 @@ def boot(
     """Boot an instance on a host and wait until Nova has it ACTIVE.
 
     :param flavor: a `Flavor`, or a flavor of the SDK.
-    :param image: name or id of the image.
+    :param image: name or id of the image; None to boot from a volume that
+        is among the options.
     :param options: more arguments of the SDK's create_server, such as
         user_data or block_device_mapping.
     :raises blocklab.instance.Unexpected: it does not get there.
@@ -94,7 +95,7 @@ def boot(
     server = compute.create_server(
         name=name,
         flavor_id=flavor.id,
-        image_id=lab.cloud.image.find_image(image).id,
+        image_id=lab.cloud.image.find_image(image).id if image else '',
         config_drive=config_drive,
         host=host,
         **options,

@@ -25,7 +25,7 @@ def all_services(
 ) -> tuple[Service, ...]:
     """The services of a lab, the controller's first."""
     return (
-        *control_plane.services(layout, release),
+        *control_plane.services(layout, release, choices),
         *(
             service
             for host in layout.computes

@@ -40,6 +40,8 @@ BACKENDS = {
     'eventlet': {'OS_NOVA_DISABLE_EVENTLET_PATCHING': 'false'},
     'threading': {'OS_NOVA_DISABLE_EVENTLET_PATCHING': 'true'},
 }
+# What a lab has only if it is asked for.
+OPTIONAL = ('cinder',)
 
 # host -> section -> option -> value
 Extra = Mapping[str, Mapping[str, Mapping[str, str]]]
@@ -53,6 +55,7 @@ class Choices:
     :ivar concurrency: compute host -> 'eventlet' or 'threading'; a host
         that is not named uses the release's own default.
     :ivar extra: settings for a host's nova.conf beyond the lab's own.
+    :ivar cinder: whether the lab has volumes.
     """
 
     release: str = releases.DEFAULT
@@ -61,6 +64,7 @@ class Choices:
     )
     concurrency: Mapping[str, str] = field(default_factory=dict)
     extra: Extra = field(default_factory=dict)
+    cinder: bool = False
 
 
 @dataclass

@@ -50,7 +50,7 @@ def bring_up(layout: Layout, choices: Choices, progress: Progress) -> Lab:
 
     :raises blocklab.errors.LabError: it does not come up.
     """
-    machine.check()
+    machine.check(cinder=choices.cinder)
     _remember(layout, choices)
     _install(layout, choices, progress)
     lab = Lab(layout.name, progress)
@@ -84,7 +84,7 @@ def _install(layout: Layout, choices: Choices, progress: Progress) -> None:
     log = layout.logs / 'install.log'
     release = releases.named(choices.release)
     with venvs.locked('machine'):
-        if wanted := packages.missing():
+        if wanted := packages.missing(cinder=choices.cinder):
             with progress.step(
                 f'{len(wanted)} Debian packages', announce=True
             ):
@@ -93,6 +93,9 @@ def _install(layout: Layout, choices: Choices, progress: Progress) -> None:
         if not venvs.is_complete(release):
             with progress.step(f'OpenStack {release.name}', announce=True):
                 venvs.install_services(release, log)
+        if choices.cinder and not venvs.has_cinder(release):
+            with progress.step(f'Cinder of OpenStack {release.name}'):
+                venvs.install_cinder(release, log)
         ours = 'blockmig' in choices.drivers.values()
         if ours and not venvs.ours_is_current(release):
             with progress.step('nova-blockmig from this checkout'):
@@ -106,6 +109,7 @@ def _prepare(lab: Lab) -> None:
     for directory in (
         'glance/images', 'glance/staging', 'glance/tasks', 'glance/lock',
         'neutron/lock', 'rabbitmq', 'hosts/controller/nova/lock',
+        'cinder/lock', 'cinder/volumes',
     ):  # fmt: skip
         (layout.state / directory).mkdir(parents=True, exist_ok=True)
     config.write(config.files(layout, lab.release, lab.settings))
@@ -179,6 +183,7 @@ def _needs(service: str) -> tuple[str, ...]:
         'rabbitmq', 'nova api tables', 'nova cell0 tables',
         'nova cell1 tables',
     )  # fmt: skip
+    cinder = ('rabbitmq', 'cinder tables', 'cinder catalog')
     return {
         'mariadb': ('database files',),
         'ovn-nb': ('switch files',),
@@ -195,6 +200,9 @@ def _needs(service: str) -> tuple[str, ...]:
         'ovsdb': ('switch files',),
         'ovs-vswitchd': (f'identity@{host}',),
         'ovn-controller': (f'ovs-vswitchd@{host}', 'ovn-sb'),
+        'cinder-api': cinder,
+        'cinder-scheduler': cinder,
+        'cinder-volume': cinder,
     }.get(name, ())
 
 
@@ -218,27 +226,33 @@ def _unless_done(lab: Lab, name: str, work: Callable[[], None]) -> None:
 
 def _database_steps(lab: Lab) -> dict[str, Step]:
     layout, settings = lab.layout, lab.settings
-    tables = database.Tables(layout, lab.release, settings).steps()
+    tables = database.Tables(layout, lab.release, settings)
     create = functools.partial(database.create, layout, settings)
-    return {
+    steps = {
         'databases': Step(create, ('mariadb',)),
-        **{name: Step(work, ('databases',)) for name, work in tables.items()},
+        **{
+            name: Step(work, ('databases',))
+            for name, work in tables.steps().items()
+        },
     }
+    if settings.choices.cinder:
+        steps['cinder tables'] = Step(tables.cinder, ('databases',))
+    return steps
 
 
 def _cloud_steps(lab: Lab) -> dict[str, Step]:
     passwords = lab.settings.passwords
     controller = lab.host(CONTROLLER)
 
-    def catalog() -> None:
+    def catalog(services: cloud.Services) -> None:
         # A connection of its own: the catalog comes with the token, and
         # this token is from before there is one.
         first = cloud.connect(controller, passwords['admin'])
         address = controller.layout.address
-        cloud.create_catalog(first, address, passwords['service'])
+        cloud.create_catalog(first, address, passwords['service'], services)
 
-    return {
-        'catalog': Step(catalog, ('keystone',)),
+    steps = {
+        'catalog': Step(lambda: catalog(cloud.SERVICES), ('keystone',)),
         'network': Step(
             lambda: cloud.create_network(lab.cloud),
             ('catalog', 'neutron', 'ovn-northd'),
@@ -247,3 +261,8 @@ def _cloud_steps(lab: Lab) -> dict[str, Step]:
             lambda: cloud.create_flavor(lab.cloud), ('catalog', 'nova-api')
         ),
     }
+    if lab.settings.choices.cinder:
+        steps['cinder catalog'] = Step(
+            lambda: catalog(cloud.CINDER), ('catalog',)
+        )
+    return steps

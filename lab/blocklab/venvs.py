@@ -25,6 +25,7 @@ from blocklab import run
 from blocklab.errors import BadInput
 from blocklab.layout import CHECKOUT
 from blocklab.layout import VENVS
+from blocklab.releases import CINDER_PACKAGES
 from blocklab.releases import PACKAGES
 from blocklab.releases import Release
 
@@ -51,14 +52,19 @@ def locked(name: str) -> Iterator[None]:
 def stamp(release: Release, what: str) -> Path:
     """The file that changes when the installed `what` changes.
 
-    :param what: 'services' or 'ours'.
+    :param what: 'services', 'cinder' or 'ours'.
     """
     return release.venv / f'.{what}.sha256'
 
 
 def is_complete(release: Release) -> bool:
     """Whether the release's services are installed as pinned."""
-    return _read(stamp(release, 'services')) == _services_digest(release)
+    return _is_installed(release, 'services', PACKAGES)
+
+
+def has_cinder(release: Release) -> bool:
+    """Whether Cinder is installed as well, as pinned."""
+    return _is_installed(release, 'cinder', CINDER_PACKAGES)
 
 
 def install_services(release: Release, log: Path) -> None:
@@ -69,16 +75,27 @@ def install_services(release: Release, log: Path) -> None:
         [_UV, 'venv', '--allow-existing', '--python=/usr/bin/python3', venv],
         log=log,
     )
+    _install(release, 'services', PACKAGES, log)
+
+
+def install_cinder(release: Release, log: Path) -> None:
+    """Install Cinder into the environment of the release's services."""
+    _install(release, 'cinder', CINDER_PACKAGES, log)
+
+
+def _install(
+    release: Release, what: str, packages: tuple[str, ...], log: Path
+) -> None:
     run.run(
-        f'Installing OpenStack {release.name}',
+        f'Installing the {what} of OpenStack {release.name}',
         [
-            _UV, 'pip', 'install', f'--python={venv}/bin/python',
+            _UV, 'pip', 'install', f'--python={release.venv}/bin/python',
             '--compile-bytecode', f'--constraints={release.constraints}',
-            *PACKAGES,
+            *packages,
         ],
         log=log,
     )  # fmt: skip
-    stamp(release, 'services').write_text(_services_digest(release))
+    stamp(release, what).write_text(_digest(release, packages))
 
 
 def ours_is_current(release: Release) -> bool:
@@ -139,8 +156,14 @@ def _copy(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-def _services_digest(release: Release) -> str:
-    content = release.constraints.read_bytes() + repr(PACKAGES).encode()
+def _is_installed(
+    release: Release, what: str, packages: tuple[str, ...]
+) -> bool:
+    return _read(stamp(release, what)) == _digest(release, packages)
+
+
+def _digest(release: Release, packages: tuple[str, ...]) -> str:
+    content = release.constraints.read_bytes() + repr(packages).encode()
     return hashlib.sha256(content).hexdigest()
 
 

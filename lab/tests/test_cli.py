@@ -29,6 +29,12 @@ class CheckTest(testtools.TestCase):
         self.assertEqual('2026.2', chosen.release)
         self.assertEqual({'blockmig'}, set(chosen.drivers.values()))
 
+    def test_cinder_only_if_asked_for(self) -> None:
+        self.assertFalse(cli.choices(self.parse('up')).cinder)
+        for command in ('up', 'demo'):
+            chosen = cli.choices(self.parse(command, '--with', 'cinder'))
+            self.assertTrue(chosen.cinder)
+
     def test_a_wrong_release_is_refused_with_those_there_are(self) -> None:
         error = self.assertRaises(
             errors.BadInput, cli.check, ['up', '--release', '2024.1']

@@ -28,6 +28,7 @@ LISTING = """\
  file   disk     vdb      /var/lib/nova/instances/39a0/disk.eph0
  file   cdrom    hda      /var/lib/nova/instances/39a0/disk.config
  block  disk     vdc      /dev/sdx
+ file   disk     vdd      /var/lib/nova/mnt/0795/volume-5382
  file   cdrom    hdb      -
 
 """
@@ -41,13 +42,18 @@ class Devices(unittest.TestCase):
                 Device('vda', directory + 'disk', False),
                 Device('vdb', directory + 'disk.eph0', False),
                 Device('hda', directory + 'disk.config', True),
+                Device('vdd', '/var/lib/nova/mnt/0795/volume-5382', False),
             ],
             disks.parse_devices(LISTING),
         )
 
-    def test_name_is_novas(self) -> None:
-        names = [device.name for device in disks.parse_devices(LISTING)]
-        self.assertEqual(['disk', 'disk.eph0', 'disk.config'], names)
+    def test_name_is_novas_and_a_volume_is_not_local(self) -> None:
+        found = {
+            device.name: device.is_local
+            for device in disks.parse_devices(LISTING)
+        }
+        local = dict.fromkeys(('disk', 'disk.eph0', 'disk.config'), True)
+        self.assertEqual({**local, 'volume-5382': False}, found)
 
 
 class Pieces(unittest.TestCase):

@@ -95,6 +95,13 @@ class Wait(unittest.TestCase):
             self.lab.typed,
         )
 
+    def test_client_is_told_nothing_when_nova_is_to_decide(self) -> None:
+        lab: Any = FakeLab([(None, [])])
+        migration.begin(lab, 'id', 'server-01', block=False)
+        self.assertEqual(
+            ('nova', 'live-migration', 'id', 'server-01'), lab.typed
+        )
+
     def test_each_bad_end(self) -> None:
         for status in ('error', 'failed', 'cancelled'):
             ended = self._migrate((None, [_record('new', status)]))

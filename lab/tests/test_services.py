@@ -69,13 +69,22 @@ class ServicesTest(RenderedCase):
         names = [service.name for service in self.services()]
         self.assertEqual(len(set(names)), len(names))
 
+    def test_cinder_only_adds_services(self) -> None:
+        without = {each.name: each for each in self.services()}
+        with_it = {each.name: each for each in self.services(cinder=True)}
+        added = ('cinder-api', 'cinder-scheduler', 'cinder-volume')
+        self.assertEqual(
+            with_it, without | {name: with_it[name] for name in added}
+        )
+        self.assertEqual(self.files(), self.files(cinder=True))
+
     def test_every_file_of_a_service_is_made(self) -> None:
         made = set(self.files())
         stamps = {
-            self.release.venv / '.services.sha256',
-            self.release.venv / '.ours.sha256',
+            self.release.venv / f'.{what}.sha256'
+            for what in ('services', 'cinder', 'ours')
         }
-        for service in self.services():
+        for service in self.services(cinder=True):
             self.assertEqual(set(), set(service.files) - made - stamps)
 
     def test_every_step_that_a_service_needs_exists(self) -> None:
@@ -84,9 +93,11 @@ class ServicesTest(RenderedCase):
             'nova cell0 tables', 'nova cell1 tables',
             'keystone tables', 'glance tables', 'neutron tables',
             'placement tables', 'identity@server2', 'identity@server-01',
+            'cinder tables', 'cinder catalog',
         }  # fmt: skip
-        known = made_once | {service.name for service in self.services()}
-        for service in self.services():
+        services = self.services(cinder=True)
+        known = made_once | {service.name for service in services}
+        for service in services:
             self.assertEqual(set(), set(up._needs(service.name)) - known)
 
     def test_our_package_restarts_only_computes_that_run_it(self) -> None:

@@ -15,6 +15,7 @@
 import json
 from pathlib import Path
 import stat
+from typing import Any
 
 import fixtures
 import testtools
@@ -75,6 +76,14 @@ class SettingsTest(testtools.TestCase):
     def test_only_the_owner_can_read_the_passwords(self) -> None:
         settings.create(self.path, settings.Choices())
         self.assertEqual(0o600, stat.S_IMODE(self.path.stat().st_mode))
+
+    def test_a_lab_from_before_there_were_volumes(self) -> None:
+        settings.create(self.path, settings.Choices())
+        content = json.loads(self.path.read_text())
+        del content['choices']['cinder']
+        self.path.write_text(json.dumps(content))
+        loaded: Any = settings.load(self.path)
+        self.assertEqual(settings.Choices(), loaded.choices)
 
     def test_passwords_are_not_shown(self) -> None:
         made = settings.create(self.path, settings.Choices())

@@ -19,6 +19,7 @@ nova-compute is restarted for it, and not at all if nothing changes.
 
 from collections.abc import Iterator
 import contextlib
+import dataclasses
 import os
 import pathlib
 import re
@@ -32,7 +33,6 @@ from blocklab import lab as labs
 from blocklab import layout as layouts
 from blocklab import scenario
 from blocklab import session
-from blocklab import settings
 
 SOURCE = 'server2'
 DESTINATION = 'server-01'
@@ -56,14 +56,20 @@ class LabTestCase(testtools.TestCase):
         source: str = 'blockmig',
         destination: str = 'blockmig',
         extra: Extra | None = None,
+        *,
+        cinder: bool = False,
     ) -> None:
-        """Run these drivers, with these settings in nova.conf."""
+        """Run these drivers, with these settings in nova.conf.
+
+        :param cinder: whether the lab has to have volumes; if it has, it
+            keeps them.
+        """
         known = self.lab.settings.choices
-        wanted = settings.Choices(
-            release=known.release,
+        wanted = dataclasses.replace(
+            known,
             drivers=dict(zip(HOSTS, (source, destination), strict=True)),
-            concurrency=known.concurrency,
             extra=extra or {},
+            cinder=cinder or known.cinder,
         )
         with session.exclusive(self.name) as layout:
             self.lab = session.bring_up(layout, wanted)
