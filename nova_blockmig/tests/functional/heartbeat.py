@@ -20,14 +20,12 @@ as JSON, the length of each and the longest pause between two beats in it.
 """
 
 from collections.abc import Callable
-import functools
 import itertools
 import json
 import pathlib
 import sys
 import threading
 import time
-import types
 from typing import Any
 
 from nova import monkey_patch
@@ -35,22 +33,11 @@ from nova import monkey_patch
 # Nova 31 patches when the module is imported, later ones when asked to.
 getattr(monkey_patch, 'patch', lambda: None)()
 
-from nova_blockmig.compute import filled  # noqa: E402
-from nova_blockmig.compute import flatten  # noqa: E402
-from nova_blockmig.compute import offload  # noqa: E402
-from nova_blockmig.core import content  # noqa: E402
-from nova_blockmig.core import model  # noqa: E402
 from nova_blockmig.host import digests  # noqa: E402
-from nova_blockmig.host import sparse  # noqa: E402
+from nova_blockmig.tests.functional import works  # noqa: E402
 
-INTERVAL = 0.05
+INTERVAL = 0.01
 """Seconds between two beats."""
-JOB_SECONDS = 2.0
-"""How long the block-stream job takes that is waited for."""
-ENOUGH = 2**40
-"""More bytes than any content here packs to."""
-
-INSTANCE = types.SimpleNamespace(uuid='1f7e8d0a-0000-4000-8000-000000000000')
 
 
 class Heart:
@@ -78,62 +65,13 @@ class Heart:
         return {'length': end - start, 'pause': max(pauses)}
 
 
-class Device:
-    """A disk of a guest, with a block-stream job that takes its time."""
-
-    def __init__(self) -> None:
-        self._end = 0.0
-
-    def rebase(self, base: str | None) -> None:
-        self._end = time.monotonic() + JOB_SECONDS
-
-    def get_job_info(self) -> Any:
-        if time.monotonic() >= self._end:
-            return None
-        return types.SimpleNamespace(cur=1, end=2)
-
-
-def _pack(path: pathlib.Path) -> content.Packed:
-    return sparse.read(
-        str(path), functools.partial(content.pack, limit=ENOUGH)
-    )
-
-
-def _flatten(path: pathlib.Path) -> None:
-    guest = types.SimpleNamespace(get_block_device=lambda disk: Device())
-    disk = model.Disk(
-        name='disk.eph0',
-        path=str(path),
-        target='vdb',
-        format='qcow2',
-        virtual_bytes=2**20,
-        allocated_bytes=0,
-    )
-    flatten.flatten(INSTANCE, guest, disk, 'a test', lambda: False)
-
-
-def _fill(directory: pathlib.Path, packed: content.Packed) -> None:
-    info = {
-        'path': 'disk.made',
-        'type': 'raw',
-        'virt_disk_size': packed.length,
-    }
-    filled.make(INSTANCE, str(directory), info, packed)
-
-
 def main(directory: pathlib.Path) -> None:
     large = directory / 'large'
+    every = works.all_of(directory, large)
     heart = Heart()
     # Not offloaded, as a measure of how much there is to be kept away.
     unguarded = heart.listen(lambda: digests.file_digest(str(large)))
-    packed = _pack(large)
-    works: dict[str, Callable[[], Any]] = {
-        'digest': lambda: digests.CACHE.digest(str(large), offload.run),
-        'pack': lambda: offload.run(_pack, large),
-        'fill': lambda: _fill(directory, packed),
-        'flatten': lambda: _flatten(directory / 'flat.qcow2'),
-    }
-    measured = {name: heart.listen(work) for name, work in works.items()}
+    measured = {name: heart.listen(work) for name, work in every.items()}
     measured['unguarded'] = unguarded
     # From Nova 34 on native threads are to do without the import.
     eventlet = sys.modules.get('eventlet')

@@ -47,11 +47,6 @@ class ConcurrencyTest(testtools.TestCase):
                 large.seek(number * APPARENT // PIECES)
                 large.write(piece)
             large.truncate(APPARENT)
-        subprocess.run(
-            ['qemu-img', 'create', '-q', '-f', 'qcow2', 'flat.qcow2', '1M'],
-            cwd=self.directory,
-            check=True,
-        )
 
     def measure(self, *, native: bool) -> Any:
         done = subprocess.run(
