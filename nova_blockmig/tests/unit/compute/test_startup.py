@@ -13,10 +13,17 @@
 """Tests for what is done when nova-compute starts."""
 
 from concurrent import futures
+import logging
+from unittest import mock
 
+import fixtures
+from nova.virt.libvirt import driver as libvirt_driver
 from nova.virt.libvirt import host
 import testtools
 
+from nova_blockmig import conf
+from nova_blockmig import driver
+from nova_blockmig import version
 from nova_blockmig.compute import startup
 from nova_blockmig.tests.unit import base
 
@@ -52,3 +59,30 @@ class EndingOnErrorTest(base.TestCase):
         )
         self.assertEqual('handled', seen.result(60))
         self.assertFalse(self.thread.done())
+
+
+class ReleaseTest(base.TestCase):
+    """What nova-compute's log says of Nova's release when it starts."""
+
+    def warnings(self, nova):
+        log = self.useFixture(fixtures.FakeLogger(level=logging.WARNING))
+        self.useFixture(
+            fixtures.MonkeyPatch('nova.version.version_string', lambda: nova)
+        )
+        conf.register_opts(driver.CONF)
+        started = object.__new__(driver.LibvirtDriver)
+        started._host = mock.Mock()
+        with mock.patch.object(
+            libvirt_driver.LibvirtDriver, 'init_host', autospec=True
+        ) as stock:
+            started.init_host('server2')
+        stock.assert_called_once_with(started, 'server2')
+        return log.output
+
+    def test_nothing_of_a_release_that_was_tested(self):
+        for number in version.KNOWN_RELEASES:
+            self.assertEqual('', self.warnings(f'{number}.1.0'))
+
+    def test_a_warning_about_any_other(self):
+        for nova in ('99.0.0', '0.0.1.dev9'):
+            self.assertIn(f'not tested with Nova {nova}', self.warnings(nova))
