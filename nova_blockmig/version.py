@@ -28,6 +28,9 @@ KNOWN_RELEASES = {
 }
 """Nova's major version -> the OpenStack release, for what is tested."""
 
+NATIVE_THREADS_SINCE = 34
+"""First major version whose nova-compute runs in native threads by itself."""
+
 
 def package_version() -> str:
     """The version of nova-blockmig, or ``unknown`` without metadata."""

@@ -21,15 +21,14 @@ import shutil
 import subprocess
 import sys
 
+from nova_blockmig import version
+
 CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
 CONSTRAINTS = CHECKOUT / 'constraints'
 
 BESIDES = ('nova', 'libvirt-python', 'openstack-placement')
 """What is installed besides Nova's test requirements. The functional tests
 start a placement service; Nova's requirements leave that to tox."""
-
-NATIVE_SINCE = 34
-"""Nova's first major version whose nova-compute runs in native threads."""
 
 _STAMP = 'complete'
 
@@ -82,7 +81,8 @@ def major(release: str) -> int:
 
 def mode(release: str) -> str:
     """The concurrency mode that nova-compute runs in by default."""
-    return 'threading' if major(release) >= NATIVE_SINCE else 'eventlet'
+    native = major(release) >= version.NATIVE_THREADS_SINCE
+    return 'threading' if native else 'eventlet'
 
 
 def fetch(release: str, directory: pathlib.Path) -> Environment:
@@ -91,11 +91,11 @@ def fetch(release: str, directory: pathlib.Path) -> Environment:
     :param directory: where to; what is there already is used.
     :raises CouldNotRun: it could not be downloaded.
     """
-    version = pins(release)['nova']
+    number = pins(release)['nova']
     found = Environment(
         release=release,
         python=directory / 'venv' / 'bin' / 'python',
-        tree=directory / f'nova-{version}',
+        tree=directory / f'nova-{number}',
     )
     if found.tree.exists() and found.python.exists():
         return found
@@ -104,9 +104,9 @@ def fetch(release: str, directory: pathlib.Path) -> Environment:
     _run(
         release,
         *(found.python, '-m', 'pip', 'download', '--quiet', '--no-deps'),
-        *('--no-binary', 'nova', '--dest', directory, f'nova=={version}'),
+        *('--no-binary', 'nova', '--dest', directory, f'nova=={number}'),
     )
-    shutil.unpack_archive(directory / f'nova-{version}.tar.gz', directory)
+    shutil.unpack_archive(directory / f'nova-{number}.tar.gz', directory)
     return found
 
 
