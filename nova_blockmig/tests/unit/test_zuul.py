@@ -61,6 +61,14 @@ class ZuulTest(base.TestCase):
         super().setUp()
         self.jobs, self.project = _load()
 
+    def variables(self, name: str) -> dict[str, Any]:
+        """A job's variables, with what it inherits from others of ours."""
+        if name not in self.jobs:
+            return {}
+        job = self.jobs[name]
+        own: dict[str, Any] = job.get('vars', {})
+        return self.variables(job['parent']) | own
+
     def test_attributes(self) -> None:
         for job in self.jobs.values():
             self.assertEqual(set(), job.keys() - ATTRIBUTES, job['name'])
@@ -80,9 +88,29 @@ class ZuulTest(base.TestCase):
         named |= {
             f'{env}{r}' for env in ('py3', 'functional') for r in releases
         }
-        for job in self.jobs.values():
-            if job['parent'] == 'openstack-tox':
-                self.assertIn(job['vars']['tox_envlist'], named)
+        for name in self.jobs:
+            wanted = self.variables(name).get('tox_envlist', '')
+            if wanted and wanted != 'all':  # tempest's own
+                self.assertEqual(set(), {*wanted.split(',')} - named, name)
+
+    def test_every_release_is_tested(self) -> None:
+        newest = _releases()[-1]
+        tested = {
+            (env, self.variables(name).get('tox_extra_args', ''))
+            for name in self.jobs
+            for env in self.variables(name).get('tox_envlist', '').split(',')
+        }
+        for release in _releases():
+            suffix = '' if release == newest else f'-{release}'
+            self.assertIn((f'functional{suffix}', ''), tested)
+            if release == newest:
+                self.assertIn(
+                    'openstack-tox-py311', self.project['check']['jobs']
+                )
+            else:
+                self.assertIn((f'py3{suffix}', ''), tested)
+            for env in ('nova-contract', 'nova-contract-functional'):
+                self.assertIn((env, f'-- {release}'), tested)
 
     def test_every_release_is_migrated_with(self) -> None:
         newest = _releases()[-1]
