@@ -37,7 +37,7 @@ from blocklab import settings
 from blocklab.errors import LabError
 
 # Looked for beside this module; each adds one sub-command or more.
-_MODULES = ('demo', 'image')
+_MODULES = ('demo', 'tempest')
 
 
 def parser() -> argparse.ArgumentParser:

@@ -71,8 +71,9 @@ PACKAGES = (
     'pyroute2',
 )
 
-# What a lab with volumes needs beside them.
-CINDER_PACKAGES = ('cinder',)
+# What is installed beside them only when it is asked for: volumes, and
+# `labctl tempest`.
+EXTRAS = {'cinder': ('cinder',), 'tempest': ('tempest',)}
 
 # The lab's own tools, pinned by the default release's constraints.
 TOOLS = (
@@ -81,6 +82,7 @@ TOOLS = (
     'psutil',
     'PyMySQL',
     'pyroute2',
+    'python-subunit',
     'supervisor',
 )
 

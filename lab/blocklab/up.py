@@ -93,9 +93,9 @@ def _install(layout: Layout, choices: Choices, progress: Progress) -> None:
         if not venvs.is_complete(release):
             with progress.step(f'OpenStack {release.name}', announce=True):
                 venvs.install_services(release, log)
-        if choices.cinder and not venvs.has_cinder(release):
+        if choices.cinder and not venvs.has(release, 'cinder'):
             with progress.step(f'Cinder of OpenStack {release.name}'):
-                venvs.install_cinder(release, log)
+                venvs.install_extra(release, 'cinder', log)
         ours = 'blockmig' in choices.drivers.values()
         if ours and not venvs.ours_is_current(release):
             with progress.step('nova-blockmig from this checkout'):

@@ -25,7 +25,7 @@ from blocklab import run
 from blocklab.errors import BadInput
 from blocklab.layout import CHECKOUT
 from blocklab.layout import VENVS
-from blocklab.releases import CINDER_PACKAGES
+from blocklab.releases import EXTRAS
 from blocklab.releases import PACKAGES
 from blocklab.releases import Release
 
@@ -52,7 +52,7 @@ def locked(name: str) -> Iterator[None]:
 def stamp(release: Release, what: str) -> Path:
     """The file that changes when the installed `what` changes.
 
-    :param what: 'services', 'cinder' or 'ours'.
+    :param what: 'services', 'ours' or one of `EXTRAS`.
     """
     return release.venv / f'.{what}.sha256'
 
@@ -62,9 +62,9 @@ def is_complete(release: Release) -> bool:
     return _is_installed(release, 'services', PACKAGES)
 
 
-def has_cinder(release: Release) -> bool:
-    """Whether Cinder is installed as well, as pinned."""
-    return _is_installed(release, 'cinder', CINDER_PACKAGES)
+def has(release: Release, extra: str) -> bool:
+    """Whether one of `EXTRAS` is installed as well, as pinned."""
+    return _is_installed(release, extra, EXTRAS[extra])
 
 
 def install_services(release: Release, log: Path) -> None:
@@ -78,9 +78,9 @@ def install_services(release: Release, log: Path) -> None:
     _install(release, 'services', PACKAGES, log)
 
 
-def install_cinder(release: Release, log: Path) -> None:
-    """Install Cinder into the environment of the release's services."""
-    _install(release, 'cinder', CINDER_PACKAGES, log)
+def install_extra(release: Release, extra: str, log: Path) -> None:
+    """Install one of `EXTRAS` beside the services, which stay as they are."""
+    _install(release, extra, EXTRAS[extra], log)
 
 
 def _install(

@@ -1,0 +1,183 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""labctl tempest: tempest's tests, and those of our plug-in, on a lab.
+
+Tempest is installed beside the services, where our package is found through
+its entry point. What a run leaves, tempest.conf and the results, is in
+STATE/tempest until the next one.
+"""
+
+import argparse
+from collections.abc import Iterable
+from collections.abc import Mapping
+from pathlib import Path
+import shutil
+import subprocess
+import sys
+from typing import IO
+from typing import Any
+
+from blocklab.errors import BadInput
+from blocklab.errors import LabError
+
+OURS = '^nova_blockmig'
+
+# section -> option -> value
+Options = Mapping[str, Mapping[str, str]]
+
+
+def add_parser(subparsers: Any) -> None:
+    """Register the sub-command."""
+    tempest = subparsers.add_parser(
+        'tempest',
+        help="run tempest's tests or our plug-in's",
+        description='Install tempest if it is not, and run tests with what '
+        'the lab runs now. Exit code 0 only if tests ran and none failed.',
+    )
+    tempest.add_argument(
+        '--regex',
+        default=OURS,
+        help="which tests, as tempest's own option has it (default: "
+        '%(default)s)',
+    )
+    tempest.add_argument(
+        '--set',
+        action='append',
+        default=[],
+        metavar='SECTION.OPTION=VALUE',
+        help='a setting for tempest.conf',
+    )
+    tempest.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from blocklab import outcomes
+    from blocklab import session
+    from blocklab.lab import Lab
+
+    wanted = options(arguments.set)
+    with session.exclusive(arguments.name):
+        found = run(Lab(arguments.name), arguments.regex, wanted)
+    sound = found and not outcomes.failed(found)
+    return 0 if sound else 1
+
+
+def options(words: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Settings from words like 'blockmig.timeout=60'.
+
+    :raises BadInput: a word is not of that form.
+    """
+    chosen: dict[str, dict[str, str]] = {}
+    for word in words:
+        name, equals, value = word.partition('=')
+        section, _, option = name.partition('.')
+        if not (equals and section and option):
+            raise BadInput(
+                f'--set: {word!r} is not of the form SECTION.OPTION=VALUE.',
+                'Write for example blockmig.timeout=60.',
+            )
+        chosen.setdefault(section, {})[option] = value
+    return chosen
+
+
+def run(
+    lab: Any,
+    regex: str,
+    extra: Options | None = None,
+    out: IO[str] = sys.stderr,
+) -> Any:
+    """Run tests on a lab that is up, one at a time.
+
+    :param extra: settings for tempest.conf beyond the lab's own.
+    :param out: where tempest shows what it does.
+    :returns: what became of each test, a list of `outcomes.Outcome`.
+    :raises LabError: tempest ran no test.
+    """
+    from blocklab import outcomes
+
+    lab.require_up()
+    _install(lab)
+    directory = lab.layout.state / 'tempest'
+    # The results of another run must not be taken for those of this one.
+    shutil.rmtree(directory, ignore_errors=True)
+    _configure(lab, directory, extra or {})
+    configuration = f'--config-file={directory / "tempest.conf"}'
+    words = ('tempest', 'run', configuration, '--concurrency=1')
+    _inside(lab, directory, (*words, f'--regex={regex}'), stdout=out)
+    last = _inside(
+        lab, directory, ('stestr', 'last', '--subunit'), stdout=subprocess.PIPE
+    )
+    found = outcomes.read(last.stdout)
+    if not found:
+        raise LabError(
+            f'Tempest ran no test for {regex!r}.',
+            f'See above, and what it logged in {_log(lab)}.',
+        )
+    return found
+
+
+def _install(lab: Any) -> None:
+    from blocklab import venvs
+
+    log = lab.layout.logs / 'install.log'
+    release = lab.release
+    with venvs.locked(release.name):
+        if not venvs.has(release, 'tempest'):
+            with lab.progress.step('tempest'):
+                venvs.install_extra(release, 'tempest', log)
+        if not venvs.ours_is_current(release):
+            with lab.progress.step('nova-blockmig from this checkout'):
+                venvs.install_ours(release, log)
+
+
+def _configure(lab: Any, directory: Path, extra: Options) -> None:
+    from blocklab import cloud
+    from blocklab import config
+    from blocklab import images
+
+    ours = set(lab.settings.choices.drivers.values()) == {'blockmig'}
+    text = config.render(
+        'tempest.conf',
+        directory=directory,
+        log=_log(lab),
+        controller=lab.layout.controller.address,
+        password=lab.settings.passwords['admin'],
+        image=lab.cloud.image.find_image(images.NAME).id,
+        flavor=lab.cloud.compute.find_flavor(cloud.FLAVOR).id,
+        drivers='nova-blockmig' if ours else 'mixed',
+        extra=extra,
+    )
+    config.write({directory / 'tempest.conf': text})
+
+
+def _log(lab: Any) -> Path:
+    return Path(lab.layout.logs / 'tempest.log')
+
+
+def _inside(
+    lab: Any, directory: Path, words: tuple[str, ...], **streams: Any
+) -> 'subprocess.CompletedProcess[bytes]':
+    """Run a program of the release's environment in that directory.
+
+    What its status would tell, the results tell better.
+    """
+    from blocklab.run import environment
+
+    return subprocess.run(
+        lab.client_command(*words),
+        cwd=directory,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        check=False,
+        **streams,
+    )
