@@ -49,12 +49,16 @@ true
 
 
 class Guest:
-    """A server, and what is known of its disks."""
+    """A server, and what is known of its disks.
+
+    :param disks: how many it has.
+    """
 
     def __init__(
-        self, client: Any, server: dict[str, Any], resources: Any
+        self, client: Any, server: dict[str, Any], resources: Any, disks: int
     ) -> None:
         self.id: str = server['id']
+        self.disks = disks
         self._client = client
         self._server = server
         self._resources = resources
@@ -80,13 +84,15 @@ class ConsoleGuest(Guest):
         return reports.read(console, CONF.blockmig.console_report)
 
     def start(self) -> None:
-        # A look at what does not change comes later than the first ones.
         if not test_utils.call_until_true(
-            lambda: len({check for _disk, check in self._read()}) > 1,
+            lambda: reports.complete(self._read(), self.disks),
             CONF.blockmig.timeout,
             2,
         ):
-            raise exceptions.TimeoutException('no report on the console')
+            raise exceptions.TimeoutException(
+                f'not {self.disks} disks are reported on the console: '
+                f'{self._read()}'
+            )
 
     def look(self) -> reports.Reports:
         return self._read()
@@ -95,7 +101,7 @@ class ConsoleGuest(Guest):
         if not before:
             raise AssertionError('there was nothing to compare with')
         test_utils.call_until_true(
-            lambda: not reports.wrong(before, self._read()), seconds, 2
+            lambda: not reports.silent(before, self._read()), seconds, 2
         )
         if problems := reports.wrong(before, self._read()):
             raise AssertionError('; '.join(problems))
@@ -125,12 +131,13 @@ class SshGuest(Guest):
         self._run(PREPARE)
 
     def look(self) -> str:
-        return self._run(LOOK)
+        said = self._run(LOOK)
+        if len(said.splitlines()) != self.disks:
+            raise AssertionError(f'not {self.disks} disks:\n{said}')
+        return said
 
     def verify(self, before: str, seconds: int) -> None:
         del seconds  # ssh has its own
-        if not before:
-            raise AssertionError('there was nothing to compare with')
-        now = self._run(LOOK)
+        now = self.look()
         if before != now:
             raise AssertionError(f'was:\n{before}\nis:\n{now}')

@@ -56,18 +56,34 @@ def read(console: str, pattern: str) -> Reports:
     }
 
 
-def wrong(before: Reports, now: Reports) -> list[str]:
-    """What is not known to be right.
+def complete(reports: Reports, count: int) -> bool:
+    """Whether so many disks were looked at, and in every way.
 
-    That is a disk without a report of a later round than before, or with
-    one that is not right.
+    Some kinds of look are taken in every round; others after those, and not
+    in every round. Once there is a later round than the latest of such a
+    kind, it is known for all disks.
     """
+    rounds: dict[str, int] = {}
+    for (_disk, check), report in reports.items():
+        rounds[check] = max(report.tick, rounds.get(check, 0))
+    disks = {disk for disk, _check in reports}
+    return len(disks) == count and len(set(rounds.values())) > 1
+
+
+def silent(before: Reports, now: Reports) -> list[str]:
+    """The disks without a report of a later round than before."""
     rounds = max((report.tick for report in before.values()), default=0)
-    problems = []
-    for disk, check in sorted(before.keys() | now.keys()):
-        report = now.get((disk, check))
-        if report is None or report.tick <= rounds:
-            problems.append(f'{disk} ({check}): no report')
-        elif not report.right:
-            problems.append(f'{disk} ({check}): {report}')
-    return problems
+    return [
+        f'{disk} ({check}): no report'
+        for disk, check in sorted(before.keys() | now.keys())
+        if (disk, check) not in now or now[disk, check].tick <= rounds
+    ]
+
+
+def wrong(before: Reports, now: Reports) -> list[str]:
+    """What is not known to be right: what is silent, and what is wrong."""
+    return silent(before, now) + [
+        f'{disk} ({check}): {report}'
+        for (disk, check), report in sorted(now.items())
+        if not report.right
+    ]

@@ -62,6 +62,33 @@ class ReadTest(base.TestCase):
         self.assertEqual(read(line(1)), read(line(1), cut))
 
 
+class CompleteTest(base.TestCase):
+    """vdb is looked at in two ways, sr0 in the rarer one only."""
+
+    FILES = line(5)
+    STATIC = line(5, check='static') + line(5, disk='sr0', check='static')
+
+    def complete(self, *lines: str) -> bool:
+        return reports.complete(read(*lines), 2)
+
+    def test_nothing(self) -> None:
+        self.assertFalse(self.complete(''))
+
+    def test_one_kind_of_look(self) -> None:
+        two = line(6) + line(5, disk='sr0')
+        self.assertFalse(self.complete(two))
+
+    def test_rare_looks_that_may_not_be_over(self) -> None:
+        self.assertFalse(self.complete(self.FILES, self.STATIC))
+
+    def test_a_round_after_them(self) -> None:
+        self.assertTrue(self.complete(self.FILES, self.STATIC, line(6)))
+
+    def test_a_disk_less(self) -> None:
+        static = line(5, check='static')
+        self.assertFalse(self.complete(self.FILES, static, line(6)))
+
+
 class WrongTest(base.TestCase):
     def test_right(self) -> None:
         self.assertEqual([], reports.wrong(read(line(1)), read(line(2))))
@@ -78,6 +105,11 @@ class WrongTest(base.TestCase):
         self.assertEqual(
             ['vdc (files): no report'], reports.wrong(before, read(line(4)))
         )
+
+    def test_what_is_wrong_is_not_silent(self) -> None:
+        before, now = read(line(1)), read(line(2, mismatches=1))
+        self.assertEqual([], reports.silent(before, now))
+        self.assertEqual(1, len(reports.silent(now, now)))
 
     def test_not_verified(self) -> None:
         now = read(line(2, verified=7))
