@@ -20,15 +20,15 @@ STATE/tempest until the next one.
 import argparse
 from collections.abc import Iterable
 from collections.abc import Mapping
+import contextlib
 from pathlib import Path
 import shutil
 import subprocess
-import sys
-from typing import IO
 from typing import Any
 
 from blocklab.errors import BadInput
 from blocklab.errors import LabError
+from blocklab.errors import last_lines
 
 OURS = '^nova_blockmig'
 
@@ -42,7 +42,7 @@ def add_parser(subparsers: Any) -> None:
         'tempest',
         help="run tempest's tests or our plug-in's",
         description='Install tempest if it is not, and run tests with what '
-        'the lab runs now. Exit code 0 only if tests ran and none failed.',
+        'the lab runs now. Exit code 0 only if tests passed and none failed.',
     )
     tempest.add_argument(
         '--regex',
@@ -68,8 +68,8 @@ def _run(arguments: argparse.Namespace) -> int:
     wanted = options(arguments.set)
     with session.exclusive(arguments.name):
         found = run(Lab(arguments.name), arguments.regex, wanted)
-    sound = found and not outcomes.failed(found)
-    return 0 if sound else 1
+    passed = outcomes.named(found, 'success')
+    return 0 if passed and not outcomes.failed(found) else 1
 
 
 def options(words: Iterable[str]) -> dict[str, dict[str, str]]:
@@ -94,12 +94,12 @@ def run(
     lab: Any,
     regex: str,
     extra: Options | None = None,
-    out: IO[str] = sys.stderr,
+    log: Path | None = None,
 ) -> Any:
     """Run tests on a lab that is up, one at a time.
 
     :param extra: settings for tempest.conf beyond the lab's own.
-    :param out: where tempest shows what it does.
+    :param log: where what tempest says is added; else it is shown.
     :returns: what became of each test, a list of `outcomes.Outcome`.
     :raises LabError: tempest ran no test.
     """
@@ -113,15 +113,24 @@ def run(
     _configure(lab, directory, extra or {})
     configuration = f'--config-file={directory / "tempest.conf"}'
     words = ('tempest', 'run', configuration, '--concurrency=1')
-    _inside(lab, directory, (*words, f'--regex={regex}'), stdout=out)
+    with contextlib.ExitStack() as stack:
+        out = None if log is None else stack.enter_context(log.open('ab'))
+        _inside(
+            lab,
+            directory,
+            (*words, f'--regex={regex}'),
+            stdout=out,
+            stderr=out,
+        )
     last = _inside(
         lab, directory, ('stestr', 'last', '--subunit'), stdout=subprocess.PIPE
     )
     found = outcomes.read(last.stdout)
     if not found:
+        said = last_lines(log, 15) if log else ''
         raise LabError(
-            f'Tempest ran no test for {regex!r}.',
-            f'See above, and what it logged in {_log(lab)}.',
+            f'Tempest ran no test for {regex!r}. {said}',
+            f'Correct --regex, or see {_log(lab)}.',
         )
     return found
 
