@@ -1,0 +1,124 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Tempest: its own live migration tests, and those of our plug-in.
+
+Tempest's pass with the stock driver, for they look at no data; they have to
+pass with ours as well. Ours have to fail with the stock driver.
+"""
+
+from collections.abc import Iterable
+import shutil
+from typing import Any
+
+from blocklab import outcomes
+from blocklab import tempest
+from nova_blockmig.tests.lab import base
+
+UPSTREAM = 'tempest.api.compute.admin.test_live_migration'
+OURS = 'nova_blockmig.tests.tempest.test_block_migration.BlockMigrationTest'
+# What there is room for on each host, and what has to be refused: far enough
+# from each other, and from the 3 GiB of the other tests, for the disk of this
+# machine to be written to meanwhile.
+ROOM_GIB = 10
+TOO_LARGE_GIB = 20
+MIB_PER_GIB = 1024
+
+
+class TempestTest(base.LabTestCase):
+    def tempest(self, *regexes: str, **options: str) -> list[Any]:
+        """Run tests; what became of them."""
+        log = self.lab.layout.logs / 'tempest-run.log'
+        wanted = {'blockmig': options}
+        return list(tempest.run(self.lab, ' '.join(regexes), wanted, log))
+
+    def little_room(self) -> base.Extra:
+        """Both hosts reserve most of the disk that they share.
+
+        With the allocation ratio an instance boots all the same.
+        """
+        path = self.lab.instances_path(base.SOURCE)
+        free = shutil.disk_usage(path).free // (1 << 20)
+        reserved = str(max(0, free - ROOM_GIB * MIB_PER_GIB))
+        options = {
+            'reserved_host_disk_mb': reserved,
+            'disk_allocation_ratio': '10.0',
+        }
+        return {host: {'DEFAULT': options} for host in base.HOSTS}
+
+    def test_with_the_stock_driver_and_with_ours(self) -> None:
+        self.use('stock', 'stock')
+        stock = self.tempest(rf'^{UPSTREAM}\.', rf'^{OURS}\.test_running')
+        self.use(extra=self.little_room())
+        ours = self.tempest(
+            rf'^{UPSTREAM}\.',
+            rf'^{OURS}\.',
+            too_large_ephemeral_gib=str(TOO_LARGE_GIB),
+        )
+        self.assert_upstream_is_the_same(upstream(stock), upstream(ours))
+        self.assert_stock_loses_data(plugin(stock))
+        self.assert_all_passed(plugin(ours))
+
+    def assert_upstream_is_the_same(
+        self, stock: list[Any], ours: list[Any]
+    ) -> None:
+        for found in (stock, ours):
+            self.assertEqual([], outcomes.failed(found))
+        for status in ('success', 'skip'):
+            self.assertEqual(
+                outcomes.named(stock, status), outcomes.named(ours, status)
+            )
+        moved = {
+            f'{UPSTREAM}.{case}.test_live_block_migration{paused}'
+            for case in (
+                'LiveAutoBlockMigrationV225Test',
+                'LiveMigrationTest',
+                'LiveMigrationWithoutHostTest',
+            )
+            for paused in ('', '_paused')
+        }
+        self.assertEqual(set(), moved - outcomes.named(ours, 'success'))
+
+    def assert_stock_loses_data(self, found: list[Any]) -> None:
+        (running,) = found
+        self.assertEqual('fail', running.status)
+        # Two ephemeral disks, swap and the config drive.
+        for disk in ('vdb', 'vdc', 'vdd', 'sr0'):
+            self.assertRegex(
+                running.text, rf'{disk} \(static\): .*mismatches=1'
+            )
+
+    def assert_all_passed(self, found: list[Any]) -> None:
+        self.assertEqual([], outcomes.failed(found))
+        self.assertEqual(
+            {
+                f'{OURS}.{name}'
+                for name in (
+                    'test_disk_over_commit',
+                    'test_paused',
+                    'test_refused_when_it_does_not_fit',
+                    'test_running',
+                )
+            },
+            outcomes.named(found, 'success'),
+        )
+        self.assertEqual(set(), outcomes.named(found, 'skip'))
+
+
+def upstream(found: Iterable[Any]) -> list[Any]:
+    """Tempest's own tests."""
+    return [each for each in found if OURS not in each.test]
+
+
+def plugin(found: Iterable[Any]) -> list[Any]:
+    """The tests of our plug-in."""
+    return [each for each in found if OURS in each.test]
