@@ -10,9 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Run a command as the parent of every orphan among its descendants.
-
-    python3 -m blocklab.subreaper COMMAND ...
+"""Being the parent of every orphan among one's descendants.
 
 QEMU makes itself an orphan, and libvirt waits until one that it ended is
 gone. Process 1 of a container is often a mere "sleep", which collects
@@ -20,22 +18,13 @@ nobody: the ended QEMU stays as a zombie, and libvirt never answers again.
 """
 
 import ctypes
-import os
-import sys
 
 # prctl(2)
 _PR_SET_CHILD_SUBREAPER = 36
 
 
-def main() -> None:
-    """Mark this process, and become the command."""
+def become() -> None:
+    """Mark this process."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
         raise OSError(ctypes.get_errno(), 'prctl failed')
-    # It was for finding this module.
-    os.environ.pop('PYTHONPATH', None)
-    os.execv(sys.argv[1], sys.argv[1:])  # noqa: S606
-
-
-if __name__ == '__main__':
-    main()

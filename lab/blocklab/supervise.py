@@ -25,7 +25,6 @@ from supervisor import xmlrpc as supervisor_xmlrpc
 from blocklab import run
 from blocklab.errors import LabError
 from blocklab.layout import LAB_DIR
-from blocklab.layout import VENVS
 from blocklab.layout import Layout
 
 RUNNING = 'RUNNING'
@@ -62,9 +61,8 @@ class Supervisor:
         # Not as a daemon, whose forks would lose what subreaper.py sets.
         subprocess.Popen(
             [
-                *(sys.executable, '-B', '-m', 'blocklab.subreaper'),
-                *(VENVS / 'tools' / 'bin' / 'supervisord', '--nodaemon'),
-                *('--configuration', self.config),
+                *(sys.executable, '-B', '-m', 'blocklab.supervisord'),
+                *('--nodaemon', '--configuration', self.config),
             ],
             cwd='/',
             env=run.environment({'PYTHONPATH': str(LAB_DIR)}),
