@@ -12,8 +12,8 @@
 
 """block_migration_flag through Nova, from nova.conf to the disks.
 
-What libvirt itself says to each list is in test_flags_libvirt. So is a guest
-whose only disk is a volume: this lab has no Cinder to give Nova one.
+What libvirt itself says to each list is in test_flags_libvirt; a guest that
+has volumes only is in test_volumes.
 """
 
 import re
