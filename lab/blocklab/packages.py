@@ -55,9 +55,9 @@ PACKAGES = (
     'syslinux',
     'syslinux-common',
     'xz-utils',
+    # what the hosts share if the lab has volumes
+    'bindfs',
 )
-# What a lab with volumes needs beside them.
-CINDER_PACKAGES = ('bindfs',)
 
 # A Debian package's services are not started while this answers 101, see
 # invoke-rc.d(8).
@@ -66,15 +66,11 @@ _SAVED = _POLICY.with_name('policy-rc.d.before-blockmig-lab')
 _REFUSAL = '#!/bin/sh\n# of the nova-blockmig lab\nexit 101\n'
 
 
-def missing(*, cinder: bool = False) -> list[str]:
-    """The packages that are not installed, in the order above.
-
-    :param cinder: whether the lab is to have volumes.
-    """
-    wanted = PACKAGES + (CINDER_PACKAGES if cinder else ())
+def missing() -> list[str]:
+    """The packages that are not installed, in the order above."""
     answer = subprocess.run(
         ['dpkg-query', '-W', '-f', '${Package} ${db:Status-Status}\n',
-         *wanted],
+         *PACKAGES],
         capture_output=True,
         text=True,
         check=False,
@@ -84,7 +80,7 @@ def missing(*, cinder: bool = False) -> list[str]:
         for line in answer.splitlines()
         if line.endswith(' installed')
     }
-    return [package for package in wanted if package not in there]
+    return [package for package in PACKAGES if package not in there]
 
 
 def install(packages: list[str], log: Path) -> None:

@@ -84,7 +84,7 @@ def _install(layout: Layout, choices: Choices, progress: Progress) -> None:
     log = layout.logs / 'install.log'
     release = releases.named(choices.release)
     with venvs.locked('machine'):
-        if wanted := packages.missing(cinder=choices.cinder):
+        if wanted := packages.missing():
             with progress.step(
                 f'{len(wanted)} Debian packages', announce=True
             ):
