@@ -62,12 +62,10 @@ def add_parser(subparsers: Any) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     from blocklab import outcomes
-    from blocklab import session
     from blocklab.lab import Lab
 
     wanted = options(arguments.set)
-    with session.exclusive(arguments.name):
-        found = run(Lab(arguments.name), arguments.regex, wanted)
+    found = run(Lab(arguments.name), arguments.regex, wanted)
     passed = outcomes.named(found, 'success')
     return 0 if passed and not outcomes.failed(found) else 1
 
@@ -104,28 +102,16 @@ def run(
     :raises LabError: tempest ran no test.
     """
     from blocklab import outcomes
+    from blocklab import session
 
     lab.require_up()
-    _install(lab)
     directory = lab.layout.state / 'tempest'
-    # The results of another run must not be taken for those of this one.
-    shutil.rmtree(directory, ignore_errors=True)
-    _configure(lab, directory, extra or {})
-    configuration = f'--config-file={directory / "tempest.conf"}'
-    words = ('tempest', 'run', configuration, '--concurrency=1')
-    with contextlib.ExitStack() as stack:
-        out = None if log is None else stack.enter_context(log.open('ab'))
-        _inside(
-            lab,
-            directory,
-            (*words, f'--regex={regex}'),
-            stdout=out,
-            stderr=out,
-        )
-    last = _inside(
-        lab, directory, ('stestr', 'last', '--subunit'), stdout=subprocess.PIPE
-    )
-    found = outcomes.read(last.stdout)
+    with session.exclusive(lab.layout.name):
+        _install(lab)
+        # Results of another run must not be taken for those of this one.
+        shutil.rmtree(directory, ignore_errors=True)
+        _configure(lab, directory, extra or {})
+        found = outcomes.read(_results(lab, directory, regex, log))
     if not found:
         said = last_lines(log, 15) if log else ''
         raise LabError(
@@ -171,6 +157,22 @@ def _configure(lab: Any, directory: Path, extra: Options) -> None:
 
 def _log(lab: Any) -> Path:
     return Path(lab.layout.logs / 'tempest.log')
+
+
+def _results(lab: Any, directory: Path, regex: str, log: Path | None) -> bytes:
+    """Run tests; the subunit stream of what became of them."""
+    run_them = (
+        'tempest',
+        'run',
+        f'--config-file={directory / "tempest.conf"}',
+        '--concurrency=1',
+        f'--regex={regex}',
+    )
+    with contextlib.ExitStack() as stack:
+        out = None if log is None else stack.enter_context(log.open('ab'))
+        _inside(lab, directory, run_them, stdout=out, stderr=out)
+    last = ('stestr', 'last', '--subunit')
+    return _inside(lab, directory, last, stdout=subprocess.PIPE).stdout
 
 
 def _inside(
