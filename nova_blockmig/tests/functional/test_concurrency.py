@@ -36,24 +36,28 @@ FRACTION = 0.25
 """Most of a work's length that the service may pause in it. Without care
 it pauses for all of it."""
 
+MORE_TIMES = 2
+"""How often the works are done again if one held the service up."""
+
 
 class ConcurrencyTest(testtools.TestCase):
-    def setUp(self) -> None:
-        super().setUp()
-        self.directory = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+    def disk(self) -> pathlib.Path:
+        """A new directory with the large file in it."""
+        directory = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
         piece = bytes(range(1, 256)) * (DATA // PIECES // 255)
-        with open(self.directory / 'large', 'wb') as large:
+        with open(directory / 'large', 'wb') as large:
             for number in range(PIECES):
                 large.seek(number * APPARENT // PIECES)
                 large.write(piece)
             large.truncate(APPARENT)
+        return directory
 
     def measure(self, *, native: bool) -> Any:
         done = subprocess.run(
             [
                 *(sys.executable, '-m'),
                 'nova_blockmig.tests.functional.heartbeat',
-                str(self.directory),
+                str(self.disk()),
             ],
             env={
                 **os.environ,
@@ -70,24 +74,35 @@ class ConcurrencyTest(testtools.TestCase):
         self.assertEqual(0, done.returncode)
         return json.loads(done.stdout.splitlines()[-1])
 
-    def assert_goes_on(self, works: dict[str, dict[str, float]]) -> None:
-        held_up = {
-            name: work
-            for name, work in works.items()
-            if work['pause'] > FRACTION * work['length']
-        }
-        self.assertEqual({}, held_up)
+    def assert_goes_on(self, measured: Any, *, native: bool) -> None:
+        """No work holds the service up, not each time that it is done.
+
+        A machine that has no time for the process once looks the same.
+        """
+        held_up = pausing(measured)
+        for _ in range(MORE_TIMES):
+            if held_up:
+                held_up &= pausing(self.measure(native=native))
+        self.assertEqual(set(), held_up)
 
     def test_native_threads(self) -> None:
         measured = self.measure(native=True)
         self.assertFalse(measured['eventlet'])
-        self.assert_goes_on(measured['works'])
+        self.assert_goes_on(measured, native=True)
 
     def test_eventlet(self) -> None:
         measured = self.measure(native=False)
         self.assertTrue(measured['eventlet'])
-        works = measured['works']
         # The same work without care: this is what the test would notice.
-        unguarded = works.pop('unguarded')
+        unguarded = measured['unguarded']
         self.assertGreater(unguarded['pause'], 0.9 * unguarded['length'])
-        self.assert_goes_on(works)
+        self.assert_goes_on(measured, native=False)
+
+
+def pausing(measured: Any) -> set[str]:
+    """The works that the service pauses in for long."""
+    return {
+        name
+        for name, work in measured['works'].items()
+        if work['pause'] > FRACTION * work['length']
+    }
