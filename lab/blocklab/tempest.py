@@ -113,9 +113,9 @@ def run(
         _configure(lab, directory, extra or {})
         found = outcomes.read(_results(lab, directory, regex, log))
     if not found:
-        said = last_lines(log, 15) if log else ''
+        said = '\n' + last_lines(log, 15) if log else ''
         raise LabError(
-            f'Tempest ran no test for {regex!r}. {said}',
+            f'Tempest ran no test for {regex!r}.{said}',
             f'Correct --regex, or see {_log(lab)}.',
         )
     return found
