@@ -56,6 +56,9 @@ def bring_up(layout: Layout, choices: Choices, progress: Progress) -> Lab:
     lab = Lab(layout.name, progress)
     _prepare(lab)
     graph.run(_steps(lab), _WIDTH)
+    if choices.cinder:
+        # The connection may be from before Cinder was in the catalog.
+        lab = Lab(layout.name, progress)
     lab.wait_until_reporting()
     progress.say(f'The lab {layout.name!r} is up.')
     return lab
