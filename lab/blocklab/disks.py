@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import json
 from pathlib import Path
 import sys
+from xml.etree import ElementTree
 
 from blocklab import image_digest
 from blocklab.errors import LabError
@@ -32,10 +33,12 @@ class Device:
 
     :ivar target: name of the device in the domain's XML, such as vda.
     :ivar path: the image file, as the host sees it.
+    :ivar format: what QEMU reads it as: raw or qcow2.
     """
 
     target: str
     path: str
+    format: str
     is_cdrom: bool
 
     @property
@@ -84,20 +87,29 @@ def devices(host: Host, domain: str) -> list[Device]:
     :param domain: name or UUID.
     :raises blocklab.errors.CommandFailed: the host has no such domain.
     """
-    return parse_devices(
-        host.run(['virsh', 'domblklist', '--details', domain])
-    )
+    return parse_devices(host.run(['virsh', 'dumpxml', domain]))
 
 
-def parse_devices(listing: str) -> list[Device]:
-    """The disks in the output of "virsh domblklist --details"."""
+def parse_devices(domain_xml: str) -> list[Device]:
+    """The disks in the XML of a domain."""
     found = []
-    for line in listing.splitlines():
-        words = line.split(maxsplit=3)
-        if len(words) == 4 and words[0] == 'file' and words[3] != '-':
-            _, kind, target, path = words
-            found.append(Device(target, path, kind == 'cdrom'))
+    for disk in ElementTree.fromstring(domain_xml).iter('disk'):
+        path = _attribute(disk, 'source', 'file')
+        if path:
+            found.append(
+                Device(
+                    target=_attribute(disk, 'target', 'dev'),
+                    path=path,
+                    format=_attribute(disk, 'driver', 'type'),
+                    is_cdrom=disk.get('device') == 'cdrom',
+                )
+            )
     return found
+
+
+def _attribute(disk: ElementTree.Element, child: str, name: str) -> str:
+    found = disk.find(child)
+    return '' if found is None else found.get(name, '')
 
 
 def states(
@@ -114,7 +126,7 @@ def states(
         cannot be read.
     """
     chosen = [
-        device.path
+        f'{device.format}:{device.path}'
         for device in devices(host, domain)
         if device.is_local and (device.is_cdrom or not read_only)
     ]
@@ -134,8 +146,8 @@ def sizes(host: Host, domain: str) -> dict[str, DiskSize]:
     found = {}
     for device in filter(lambda each: each.is_local, devices(host, domain)):
         said = host.run(
-            ['qemu-img', 'info', '--force-share', '--output=json',
-             device.path]
+            ['qemu-img', 'info', '--force-share', '-f', device.format,
+             '--output=json', device.path]
         )  # fmt: skip
         info = json.loads(said)
         backing = info.get('backing-filename')

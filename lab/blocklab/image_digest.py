@@ -12,7 +12,7 @@
 
 """Describe disk images, and hash what a guest reads from them.
 
-Usage: image_digest.py SCRATCH IMAGE...
+Usage: image_digest.py SCRATCH FORMAT:IMAGE...
 
 Runs on a compute host with nothing but Python and qemu-img, and prints a
 list of JSON objects, one an image: path, format, virtual_bytes,
@@ -21,7 +21,8 @@ allocated_bytes (of the image itself, not of what backs it), backing_file
 size. SCRATCH is a directory for a sparse copy of each image.
 
 The guest must be paused, or the image read-only: QEMU keeps metadata of a
-running guest's disk in memory, and qemu-img would read an older disk.
+running guest's disk in memory, and qemu-img would read an older disk. FORMAT
+is what libvirt was told, for a guest can write to a raw disk what it likes.
 """
 
 from collections.abc import Iterator
@@ -39,18 +40,21 @@ _PIECE = 1024 * 1024
 _ZEROES = bytes(_PIECE)
 
 
-def describe(image: str, scratch: str) -> dict[str, Any]:
+def describe(named: str, scratch: str) -> dict[str, Any]:
     """Everything about one image; see the module."""
+    image_format, _, image = named.partition(':')
     info = json.loads(
-        _qemu_img('info', '--force-share', '--output=json', image)
+        _qemu_img(
+            'info', '--force-share', '-f', image_format, '--output=json', image
+        )
     )
     return {
         'path': image,
-        'format': info['format'],
+        'format': image_format,
         'virtual_bytes': info['virtual-size'],
         'allocated_bytes': info['actual-size'],
         'backing_file': info.get('backing-filename'),
-        'sha256': digest(image, info['format'], scratch),
+        'sha256': digest(image, image_format, scratch),
     }
 
 

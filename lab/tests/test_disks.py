@@ -21,16 +21,45 @@ from blocklab import disks
 from blocklab import image_digest
 from blocklab.disks import Device
 
-LISTING = """\
- Type   Device   Target   Source
-------------------------------------------------------
- file   disk     vda      /var/lib/nova/instances/39a0/disk
- file   disk     vdb      /var/lib/nova/instances/39a0/disk.eph0
- file   cdrom    hda      /var/lib/nova/instances/39a0/disk.config
- block  disk     vdc      /dev/sdx
- file   disk     vdd      /var/lib/nova/mnt/0795/volume-5382
- file   cdrom    hdb      -
-
+DOMAIN = """\
+<domain type='qemu' id='1'>
+  <devices>
+    <disk type='file' device='disk'>
+      <driver name='qemu' type='qcow2' cache='none'/>
+      <source file='/var/lib/nova/instances/39a0/disk' index='4'/>
+      <backingStore type='file' index='5'>
+        <format type='raw'/>
+        <source file='/var/lib/nova/instances/_base/8f0c'/>
+        <backingStore/>
+      </backingStore>
+      <target dev='vda' bus='virtio'/>
+    </disk>
+    <disk type='file' device='disk'>
+      <driver name='qemu' type='raw' cache='none'/>
+      <source file='/var/lib/nova/instances/39a0/disk.eph0' index='3'/>
+      <target dev='vdb' bus='virtio'/>
+    </disk>
+    <disk type='file' device='cdrom'>
+      <driver name='qemu' type='raw' cache='none'/>
+      <source file='/var/lib/nova/instances/39a0/disk.config' index='2'/>
+      <target dev='hda' bus='ide'/>
+      <readonly/>
+    </disk>
+    <disk type='block' device='disk'>
+      <driver name='qemu' type='raw' cache='none'/>
+      <source dev='/dev/sdx' index='1'/>
+      <target dev='vdc' bus='virtio'/>
+    </disk>
+    <disk type='file' device='disk'>
+      <driver name='qemu' type='raw' cache='none'/>
+      <source file='/var/lib/nova/mnt/0795/volume-5382' index='1'/>
+      <target dev='vdd' bus='virtio'/>
+    </disk>
+    <disk type='file' device='cdrom'>
+      <target dev='hdb' bus='ide'/>
+    </disk>
+  </devices>
+</domain>
 """
 
 
@@ -39,18 +68,20 @@ class Devices(unittest.TestCase):
         directory = '/var/lib/nova/instances/39a0/'
         self.assertEqual(
             [
-                Device('vda', directory + 'disk', False),
-                Device('vdb', directory + 'disk.eph0', False),
-                Device('hda', directory + 'disk.config', True),
-                Device('vdd', '/var/lib/nova/mnt/0795/volume-5382', False),
+                Device('vda', directory + 'disk', 'qcow2', False),
+                Device('vdb', directory + 'disk.eph0', 'raw', False),
+                Device('hda', directory + 'disk.config', 'raw', True),
+                Device(
+                    'vdd', '/var/lib/nova/mnt/0795/volume-5382', 'raw', False
+                ),
             ],
-            disks.parse_devices(LISTING),
+            disks.parse_devices(DOMAIN),
         )
 
     def test_name_is_novas_and_a_volume_is_not_local(self) -> None:
         found = {
             device.name: device.is_local
-            for device in disks.parse_devices(LISTING)
+            for device in disks.parse_devices(DOMAIN)
         }
         local = dict.fromkeys(('disk', 'disk.eph0', 'disk.config'), True)
         self.assertEqual({**local, 'volume-5382': False}, found)

@@ -177,10 +177,10 @@ class Json(unittest.TestCase):
 
 class GuestViews(unittest.TestCase):
     DEVICES = (
-        Device('vda', '/i/disk', False),
-        Device('vdb', '/i/disk.eph0', False),
-        Device('vdc', '/i/disk.swap', False),
-        Device('hda', '/i/disk.config', True),
+        Device('vda', '/i/disk', 'qcow2', False),
+        Device('vdb', '/i/disk.eph0', 'qcow2', False),
+        Device('vdc', '/i/disk.swap', 'qcow2', False),
+        Device('hda', '/i/disk.config', 'raw', True),
     )
 
     def test_novas_names_for_the_guests_devices(self) -> None:
