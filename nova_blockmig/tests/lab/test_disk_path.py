@@ -16,17 +16,21 @@ What the stock driver loses is asserted as today's fact, so that the day Nova
 mends it is noticed.
 """
 
+import dataclasses
 import shutil
 from typing import Any
 
 import fixtures
 
+from blocklab import filesystems
 from blocklab import scenario
 from nova_blockmig.tests.lab import base
 
 SMALL = scenario.Flavor(
     memory_mib=160, disk_gib=1, ephemeral_gib=4, swap_mib=64
 )
+# Its instances have a swap disk that is smaller than the flavor's.
+MORE_SWAP = dataclasses.replace(SMALL, swap_mib=128)
 PLAIN = scenario.Flavor(
     memory_mib=160, disk_gib=1, ephemeral_gib=1, swap_mib=64
 )
@@ -107,10 +111,10 @@ class DiskPathTestCase(base.LabTestCase):
 
 
 class EveryFileSystemTest(DiskPathTestCase):
-    """ext4, xfs, swap and config drive, on unlike hosts."""
+    """ext4, xfs, ext3, swap and config drive, on unlike hosts."""
 
-    def moved(self) -> tuple[Any, Any, Any]:
-        instance = self.boot(SMALL, block_device_mapping=disks(self.lab))
+    def moved(self, flavor: scenario.Flavor) -> tuple[Any, Any, Any]:
+        instance = self.boot(flavor, block_device_mapping=disks(self.lab))
         scenario.writing(instance, timeout=400)
         before = instance.pause_and_hash()
         self.move(instance)
@@ -118,7 +122,7 @@ class EveryFileSystemTest(DiskPathTestCase):
 
     def test_stock_loses_what_the_source_made(self) -> None:
         self.use('stock', 'stock', MKFS)
-        _instance, before, after = self.moved()
+        _instance, before, after = self.moved(SMALL)
         self.assertEqual(
             {'disk.eph0', 'disk.eph1', 'disk.eph2', 'disk.swap',
              'disk.config'},
@@ -127,7 +131,7 @@ class EveryFileSystemTest(DiskPathTestCase):
 
     def test_ours_is_bit_exact_and_carries_once(self) -> None:
         self.use(extra=MKFS)
-        instance, before, after = self.moved()
+        instance, before, after = self.moved(MORE_SWAP)
         self.assert_same(before, after)
         self.assertEqual(
             {'disk'}, {d.name for d in after.values() if d.backing}
@@ -149,6 +153,15 @@ class EveryFileSystemTest(DiskPathTestCase):
         instance.wait_for_status('ACTIVE', 400)
         again = scenario.writing(instance, timeout=400)
         self.assertTrue(again.sound, again)
+        # Turned off, it leaves file systems that are whole.
+        self.lab.cloud.compute.stop_server(instance.id)
+        instance.wait_for_status('SHUTOFF', 400)
+        self.assertEqual(
+            dict.fromkeys(
+                ('disk', 'disk.eph0', 'disk.eph1', 'disk.eph2'), ''
+            ),
+            filesystems.complaints(instance.host, instance.id),
+        )
 
 
 class MixedCloudTest(DiskPathTestCase):
