@@ -96,6 +96,23 @@ class Instance:
                 )
             time.sleep(0.5)
 
+    def wait_for_host(self, host: str, timeout: float = 180) -> None:
+        """Wait until Nova has it on that host, with no task.
+
+        :raises Unexpected: it went to ERROR, or did not get there in time.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            server = self.server
+            if server.compute_host == host and server.task_state is None:
+                return
+            if server.status == 'ERROR' or time.monotonic() > deadline:
+                raise Unexpected(
+                    f'{server.name} is {server.status} on '
+                    f'{server.compute_host}, not on {host}.'
+                )
+            time.sleep(0.5)
+
     # What the guest says
 
     def console_text(self, host_name: str | None = None) -> str:

@@ -12,15 +12,23 @@
 
 """What Nova does later with the disks that we made on a destination."""
 
+from collections.abc import Iterator
+import contextlib
 import time
 from typing import Any
 
+from openstack import exceptions
+
 from blocklab import migration
 from blocklab import scenario
+from blocklab import ssh
 from nova_blockmig.tests.lab import base
 
 FLAVOR = scenario.Flavor(
     memory_mib=160, disk_gib=1, ephemeral_gib=1, swap_mib=64
+)
+LARGER = scenario.Flavor(
+    memory_mib=192, disk_gib=2, ephemeral_gib=1, swap_mib=128
 )
 # Reading all of it takes QEMU long enough to be aborted.
 LARGE = scenario.Flavor(
@@ -66,6 +74,89 @@ class AfterwardsTest(base.LabTestCase):
         before = instance.pause_and_hash()
         self.move(instance)
         self.assert_same(before, instance.hash())
+
+
+class ElsewhereTest(base.LabTestCase):
+    """Moves of other kinds, from and to what a block migration has made."""
+
+    def test_resize_and_evacuate(self) -> None:
+        self.use()
+        instance = self.boot(FLAVOR)
+        scenario.writing(instance, timeout=400)
+        self.move(instance)
+
+        self.resize(instance, LARGER)
+        self.assertEqual(base.SOURCE, instance.host_name)
+        found = scenario.writing(instance, timeout=400)
+        self.assertTrue(found.sound, found)
+        self.assertTrue(found.recovered, 'no file is left')
+        before = instance.pause_and_hash()
+        self.move(instance)
+        self.assert_same(before, instance.hash())
+
+        # As if the host had died: Nova builds the instance anew elsewhere.
+        instance.unpause()
+        with self.dead(base.DESTINATION, instance):
+            self.lab.client('nova', 'evacuate', instance.id, base.SOURCE)
+            instance.wait_for_host(base.SOURCE, 400)
+            if instance.server.status != 'ACTIVE':
+                self.lab.cloud.compute.start_server(instance.id)
+            instance.wait_for_status('ACTIVE', 400)
+        # The host is back, and can be moved to.
+        before = instance.pause_and_hash()
+        self.move(instance)
+        self.assert_same(before, instance.hash())
+
+    def resize(self, instance: Any, flavor: scenario.Flavor) -> None:
+        """To another host, as Nova does: by ssh, while it is turned off."""
+        compute = self.lab.cloud.compute
+        with ssh.trust(self.lab):
+            compute.resize_server(instance.id, flavor.ensure(self.lab).id)
+            instance.wait_for_status('VERIFY_RESIZE', 400)
+            compute.confirm_server_resize(instance.id)
+            instance.wait_for_status('ACTIVE', 400)
+
+    @contextlib.contextmanager
+    def dead(self, host: str, instance: Any) -> Iterator[None]:
+        """A host without its nova-compute, and without the guest."""
+        compute = self.lab.cloud.compute
+        (service,) = (
+            found
+            for found in compute.services(binary='nova-compute')
+            if found.host == host
+        )
+        name = f'nova-compute@{host}'
+        self.lab.supervisor.stop(name)
+        self.lab.host(host).run(['virsh', 'destroy', instance.id])
+        compute.update_service_forced_down(service, forced=True)
+        try:
+            yield
+        finally:
+            # Nova wants what was evacuated to be gone first.
+            self.lab.supervisor.start_service(name)
+            self.wait_for_removal(host, instance)
+            self.force_up(service)
+            self.lab.wait_until_reporting()
+
+    def wait_for_removal(self, host: str, instance: Any) -> None:
+        deadline = time.monotonic() + 300
+        while self.directory(host, instance).exists():
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.5)
+
+    def force_up(self, service: Any) -> None:
+        """Done as soon as nova-compute has noted what it has removed."""
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                self.lab.cloud.compute.update_service_forced_down(
+                    service, forced=False
+                )
+            except exceptions.BadRequestException:
+                self.assertLess(time.monotonic(), deadline)
+                time.sleep(0.5)
+            else:
+                return
 
 
 class AbortTest(base.LabTestCase):
