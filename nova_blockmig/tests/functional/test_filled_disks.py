@@ -233,9 +233,7 @@ class TestFormat(FilledTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.conf.config(group='libvirt', images_type='raw')
-        self.conf.config(
-            group='oslo_concurrency', lock_path=self.instance_dir
-        )
+        self.conf.config(group='oslo_concurrency', lock_path=self.instance_dir)
         self.backend = imagebackend.Backend(use_cow=False)
         self.driver = mock.Mock(image_backend=self.backend)
         self.instance = mock.Mock(uuid='instance')

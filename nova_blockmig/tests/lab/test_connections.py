@@ -61,6 +61,4 @@ class ConnectionTest(base.LabTestCase):
             before = instance.pause_and_hash()
             self.move(instance)
         self.assert_same(before, instance.hash())
-        self.assertIn(
-            'qemu+tls://', self.logged(base.DESTINATION, position)
-        )
+        self.assertIn('qemu+tls://', self.logged(base.DESTINATION, position))

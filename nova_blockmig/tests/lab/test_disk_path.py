@@ -157,9 +157,7 @@ class EveryFileSystemTest(DiskPathTestCase):
         self.lab.cloud.compute.stop_server(instance.id)
         instance.wait_for_status('SHUTOFF', 400)
         self.assertEqual(
-            dict.fromkeys(
-                ('disk', 'disk.eph0', 'disk.eph1', 'disk.eph2'), ''
-            ),
+            dict.fromkeys(('disk', 'disk.eph0', 'disk.eph1', 'disk.eph2'), ''),
             filesystems.complaints(instance.host, instance.id),
         )
 
