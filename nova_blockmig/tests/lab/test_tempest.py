@@ -26,12 +26,8 @@ from nova_blockmig.tests.lab import base
 
 UPSTREAM = 'tempest.api.compute.admin.test_live_migration'
 OURS = 'nova_blockmig.tests.tempest.test_block_migration.BlockMigrationTest'
-# What there is room for on each host, and what has to be refused: far enough
-# from each other, and from the 3 GiB of the other tests, for the disk of this
-# machine to be written to meanwhile.
-ROOM_GIB = 10
-TOO_LARGE_GIB = 20
-MIB_PER_GIB = 1024
+MIB = 1 << 20
+GIB = 1 << 30
 
 
 class TempestTest(base.LabTestCase):
@@ -41,28 +37,33 @@ class TempestTest(base.LabTestCase):
         wanted = {'blockmig': options}
         return list(tempest.run(self.lab, ' '.join(regexes), wanted, log))
 
-    def little_room(self) -> base.Extra:
-        """Both hosts reserve most of the disk that they share.
+    def half_the_room(self) -> tuple[base.Extra, int]:
+        """Both hosts reserve half of the disk that they share.
 
         With the allocation ratio an instance boots all the same.
+
+        :returns: settings, and the GiB of a disk that has to be refused: all
+            there is. What else writes to this machine's disk meanwhile has
+            the other half, to either side.
         """
         path = self.lab.instances_path(base.SOURCE)
-        free = shutil.disk_usage(path).free // (1 << 20)
-        reserved = str(max(0, free - ROOM_GIB * MIB_PER_GIB))
+        free = shutil.disk_usage(path).free
         options = {
-            'reserved_host_disk_mb': reserved,
+            'reserved_host_disk_mb': str(free // 2 // MIB),
             'disk_allocation_ratio': '10.0',
         }
-        return {host: {'DEFAULT': options} for host in base.HOSTS}
+        extra = {host: {'DEFAULT': options} for host in base.HOSTS}
+        return extra, free // GIB
 
     def test_with_the_stock_driver_and_with_ours(self) -> None:
         self.use('stock', 'stock')
         stock = self.tempest(rf'^{UPSTREAM}\.', rf'^{OURS}\.test_running')
-        self.use(extra=self.little_room())
+        extra, too_large = self.half_the_room()
+        self.use(extra=extra)
         ours = self.tempest(
             rf'^{UPSTREAM}\.',
             rf'^{OURS}\.',
-            too_large_ephemeral_gib=str(TOO_LARGE_GIB),
+            too_large_ephemeral_gib=str(too_large),
         )
         self.assert_upstream_is_the_same(upstream(stock), upstream(ours))
         self.assert_stock_loses_data(plugin(stock))
