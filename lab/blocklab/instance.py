@@ -83,33 +83,35 @@ class Instance:
 
         :raises Unexpected: it went to ERROR, or did not get there in time.
         """
+        return self._wait(
+            lambda server: bool(server.status == status), status, timeout
+        )
+
+    def wait_for_host(self, host: str, timeout: float = 180) -> Any:
+        """Wait until Nova has it on that host, with no task; the server.
+
+        :raises Unexpected: it went to ERROR, or did not get there in time.
+        """
+        return self._wait(
+            lambda server: bool(server.compute_host == host),
+            f'on {host}',
+            timeout,
+        )
+
+    def _wait(
+        self, there: Callable[[Any], bool], what: str, timeout: float
+    ) -> Any:
         deadline = time.monotonic() + timeout
         while True:
             server = self.server
-            if server.status == status and server.task_state is None:
+            if there(server) and server.task_state is None:
                 return server
             if server.status == 'ERROR' or time.monotonic() > deadline:
                 fault = (server.fault or {}).get('message', 'no fault')
                 raise Unexpected(
-                    f'{server.name} is {server.status}, not {status}, after '
-                    f'{timeout:.0f} s at most ({fault}).'
-                )
-            time.sleep(0.5)
-
-    def wait_for_host(self, host: str, timeout: float = 180) -> None:
-        """Wait until Nova has it on that host, with no task.
-
-        :raises Unexpected: it went to ERROR, or did not get there in time.
-        """
-        deadline = time.monotonic() + timeout
-        while True:
-            server = self.server
-            if server.compute_host == host and server.task_state is None:
-                return
-            if server.status == 'ERROR' or time.monotonic() > deadline:
-                raise Unexpected(
                     f'{server.name} is {server.status} on '
-                    f'{server.compute_host}, not on {host}.'
+                    f'{server.compute_host}, not {what}, after '
+                    f'{timeout:.0f} s at most ({fault}).'
                 )
             time.sleep(0.5)
 
