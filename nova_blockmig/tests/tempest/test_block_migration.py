@@ -298,8 +298,12 @@ class BlockMigrationTest(tempest.test.BaseTestCase):
 
     @decorators.attr(type=['multinode', 'negative'])
     @decorators.idempotent_id('0b8f2f55-6b1a-4a39-9d5d-1f0c3a9f7e04')
-    def test_refused_when_it_does_not_fit(self) -> None:
-        """Nothing moves, and the guest's disks are as they were."""
+    def test_too_large_is_refused(self) -> None:
+        """Nothing moves, and the guest's disks are as they were.
+
+        Last by name: until a host measures itself again, it has no room for
+        the guests of other tests either.
+        """
         size = CONF.blockmig.too_large_ephemeral_gib
         if not size:
             raise self.skipException(
