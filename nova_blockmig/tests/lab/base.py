@@ -109,6 +109,15 @@ class LabTestCase(testtools.TestCase):
         """The instance's directory on a host."""
         return self.lab.instances_path(host) / str(instance.id)
 
+    def compute_service(self, host: str) -> Any:
+        """Nova's record of a host's nova-compute."""
+        (service,) = (
+            found
+            for found in self.lab.cloud.compute.services(binary='nova-compute')
+            if found.host == host
+        )
+        return service
+
     def other(self, host: str) -> str:
         """The compute host that is not this one."""
         return DESTINATION if host == SOURCE else SOURCE

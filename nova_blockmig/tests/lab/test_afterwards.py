@@ -120,11 +120,7 @@ class ElsewhereTest(base.LabTestCase):
     def dead(self, host: str, instance: Any) -> Iterator[None]:
         """A host without its nova-compute, and without the guest."""
         compute = self.lab.cloud.compute
-        (service,) = (
-            found
-            for found in compute.services(binary='nova-compute')
-            if found.host == host
-        )
+        service = self.compute_service(host)
         name = f'nova-compute@{host}'
         self.lab.supervisor.stop(name)
         self.lab.host(host).run(['virsh', 'destroy', instance.id])

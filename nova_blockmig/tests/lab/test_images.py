@@ -111,9 +111,9 @@ class RawTest(base.LabTestCase):
 
 
 class ResizedTest(base.LabTestCase):
-    """A flavor with more of everything, on the host where it is."""
+    """To a flavor with more of everything, on the host where it is."""
 
-    def test_all_disks_have_grown(self) -> None:
+    def test_moves_exactly(self) -> None:
         self.use(extra={'controller': ALLOWED, **everywhere(ALLOWED)})
         instance = self.boot(FLAVOR)
         larger = scenario.Flavor(
@@ -128,10 +128,7 @@ class ResizedTest(base.LabTestCase):
     def resize_here(self, instance: Any, flavor: Any) -> None:
         """Resize without a change of the host, and confirm."""
         compute = self.lab.cloud.compute
-        (service,) = (
-            s for s in compute.services(binary='nova-compute')
-            if s.host == base.DESTINATION
-        )  # fmt: skip
+        service = self.compute_service(base.DESTINATION)
         compute.disable_service(service)
         try:
             compute.resize_server(instance.id, flavor.id)
