@@ -27,7 +27,7 @@ What block live migrations to and from this compute host may do.
 
 These options are read when
 ``compute_driver = nova_blockmig.LibvirtDriver`` is set in ``[DEFAULT]``; the
-stock libvirt driver ignores them. Both ends of a migration read their own
+in-tree libvirt driver ignores them. Both ends of a migration read their own
 file, so keep it the same on all compute hosts.
 """,
 )
@@ -70,8 +70,8 @@ Enable it where guests overwrite deleted data with zeroes, or for
 """,
     ),
     cfg.IntOpt(
-        'max_carried_bytes',
-        default=model.Policy.max_carried_bytes,
+        'max_inline_bytes',
+        default=model.Policy.max_inline_bytes,
         min=0,
         help="""
 The most bytes, compressed, that one migration may carry over the message bus
@@ -119,7 +119,7 @@ base of many GiB for the first migration of each image costs too much.
             ),
             (
                 model.OverCommit.SKIP.value,
-                'No check of disk space, as the stock driver does.',
+                'No check of disk space, as the in-tree driver does.',
             ),
         ],
         help="""
@@ -127,7 +127,7 @@ What the check of disk space on the destination asks for when the request
 does not say.
 
 Requests up to API microversion 2.24 say it with ``disk_over_commit``. Later
-ones cannot, and the stock driver then checks nothing.
+ones cannot, and the in-tree driver then checks nothing.
 """,
     ),
 ]
@@ -148,7 +148,7 @@ def policy(conf: cfg.ConfigOpts) -> model.Policy:
     """The frozen values that everything below the driver is given."""
     group = conf.blockmig
     return model.Policy(
-        max_carried_bytes=group.max_carried_bytes,
+        max_inline_bytes=group.max_inline_bytes,
         verify_base_images=group.verify_base_images,
         disk_over_commit=model.OverCommit(group.disk_over_commit),
     )

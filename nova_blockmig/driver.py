@@ -18,20 +18,19 @@ from nova.virt.libvirt import driver as libvirt_driver
 from oslo_serialization import jsonutils
 
 from nova_blockmig import conf
-from nova_blockmig.compute import aborted
-from nova_blockmig.compute import capacity
-from nova_blockmig.compute import check
+from nova_blockmig.compute import compute_node
 from nova_blockmig.compute import destination
-from nova_blockmig.compute import disks
+from nova_blockmig.compute import disk_info
 from nova_blockmig.compute import flags
-from nova_blockmig.compute import kernels
+from nova_blockmig.compute import flatten
+from nova_blockmig.compute import image_cache
+from nova_blockmig.compute import resource_check
 from nova_blockmig.compute import source
 from nova_blockmig.compute import startup
 
 CONF = libvirt_driver.CONF
 
 # Signatures are wrapped as Nova wraps them, to be read beside Nova's.
-# fmt: off
 
 
 class LibvirtDriver(libvirt_driver.LibvirtDriver):
@@ -46,7 +45,7 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
         super().__init__(virtapi, read_only)
         conf.register_opts(CONF)
         policy = conf.policy(CONF)
-        self._check = check.ResourceCheck(self, policy)
+        self._check = resource_check.ResourceCheck(self, policy)
         self._source = source.Source(self, policy)
         self._destination = destination.Destination(self)
 
@@ -60,11 +59,16 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
         connection = self._host.get_connection()
         version = connection.getLibVersion()
         self._block_migration_flags = flags.block_migration_flags(
-            libvirt_driver.libvirt, CONF.blockmig.block_migration_flag,
-            computed=self._block_migration_flags, libvirt_version=version,
-            qemu_version=connection.getVersion(), config=CONF)
+            libvirt_driver.libvirt,
+            CONF.blockmig.block_migration_flag,
+            computed=self._block_migration_flags,
+            libvirt_version=version,
+            qemu_version=connection.getVersion(),
+            config=CONF,
+        )
         flags.check_zero_detection(
-            CONF.blockmig.migrate_disks_detect_zeroes, version, CONF)
+            CONF.blockmig.migrate_disks_detect_zeroes, version, CONF
+        )
 
     def get_available_resource(self, nodename: Any) -> Any:
         with self._check.measuring():
@@ -73,17 +77,31 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
     # On the destination, in the order of a migration.
 
     def check_can_live_migrate_destination(
-            self, context: Any, instance: Any, src_compute_info: Any,
-            dst_compute_info: Any, block_migration: Any = False,
-            disk_over_commit: Any = False) -> Any:
+        self,
+        context: Any,
+        instance: Any,
+        src_compute_info: Any,
+        dst_compute_info: Any,
+        block_migration: Any = False,
+        disk_over_commit: Any = False,
+    ) -> Any:
         with self._destination.removing_test_file_on_error(instance):
             data = super().check_can_live_migrate_destination(
-                context, instance, src_compute_info,
-                capacity.without_null(dst_compute_info), block_migration,
-                disk_over_commit)
+                context,
+                instance,
+                src_compute_info,
+                compute_node.without_null(dst_compute_info),
+                block_migration,
+                disk_over_commit,
+            )
             self._check.at_destination(
-                context, instance, dst_compute_info, data, block_migration,
-                disk_over_commit)
+                context,
+                instance,
+                dst_compute_info,
+                data,
+                block_migration,
+                disk_over_commit,
+            )
         return data
 
     def _create_shared_storage_test_file(self, instance: Any) -> str:
@@ -91,110 +109,191 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
         return self._destination.mark_test_file(instance, filename)
 
     def check_source_migrate_data_at_dest(
-            self, ctxt: Any, instance: Any, migrate_data: Any, migration: Any,
-            limits: Any, allocs: Any) -> Any:
+        self,
+        ctxt: Any,
+        instance: Any,
+        migrate_data: Any,
+        migration: Any,
+        limits: Any,
+        allocs: Any,
+    ) -> Any:
         self._destination.check_source(ctxt, instance, migrate_data)
         data = super().check_source_migrate_data_at_dest(
-            ctxt, instance, migrate_data, migration, limits, allocs)
+            ctxt, instance, migrate_data, migration, limits, allocs
+        )
         self._check.source_agreed(instance)
         return data
 
     def cleanup_live_migration_destination_check(
-            self, context: Any, dest_check_data: Any) -> None:
+        self, context: Any, dest_check_data: Any
+    ) -> None:
         self._check.check_ended(dest_check_data)
         super().cleanup_live_migration_destination_check(
-            context, dest_check_data)
+            context, dest_check_data
+        )
 
     def pre_live_migration(
-            self, context: Any, instance: Any, block_device_info: Any,
-            network_info: Any, disk_info: Any, migrate_data: Any) -> Any:
+        self,
+        context: Any,
+        instance: Any,
+        block_device_info: Any,
+        network_info: Any,
+        disk_info: Any,
+        migrate_data: Any,
+    ) -> Any:
         self._destination.note_directory(instance, migrate_data)
         return super().pre_live_migration(
-            context, instance, block_device_info, network_info, disk_info,
-            migrate_data)
+            context,
+            instance,
+            block_device_info,
+            network_info,
+            disk_info,
+            migrate_data,
+        )
 
     def _create_images_and_backing(
-            self, context: Any, instance: Any, instance_dir: str,
-            disk_info: Any, fallback_from_host: Any = None) -> None:
+        self,
+        context: Any,
+        instance: Any,
+        instance_dir: str,
+        disk_info: Any,
+        fallback_from_host: Any = None,
+    ) -> None:
         prepared = self._destination.prepare(
-            instance, instance_dir, disk_info, fallback_from_host)
+            instance, instance_dir, disk_info, fallback_from_host
+        )
         if fallback_from_host:
-            kernels.fetch(self, context, instance, instance_dir)
+            image_cache.fetch_kernels(self, context, instance, instance_dir)
         super()._create_images_and_backing(
-            context, instance, instance_dir, prepared.disk_info,
-            fallback_from_host)
+            context,
+            instance,
+            instance_dir,
+            prepared.disk_info,
+            fallback_from_host,
+        )
         self._destination.verify(context, instance, instance_dir, prepared)
 
     def _fetch_base(
-            self, context: Any, instance: Any, instance_dir: str,
-            info: Any) -> None:
+        self, context: Any, instance: Any, instance_dir: str, info: Any
+    ) -> None:
         """Let Nova fetch one disk's base and make its overlay."""
         super()._create_images_and_backing(
-            context, instance, instance_dir, [info])
+            context, instance, instance_dir, [info]
+        )
 
     def rollback_live_migration_at_destination(
-            self, context: Any, instance: Any, network_info: Any,
-            block_device_info: Any, destroy_disks: bool = True,
-            migrate_data: Any = None) -> None:
+        self,
+        context: Any,
+        instance: Any,
+        network_info: Any,
+        block_device_info: Any,
+        destroy_disks: bool = True,
+        migrate_data: Any = None,
+    ) -> None:
         if self._destination.must_keep_directory(instance):
             destroy_disks = False
             migrate_data = destination.without_own_directory(migrate_data)
         super().rollback_live_migration_at_destination(
-            context, instance, network_info, block_device_info, destroy_disks,
-            migrate_data)
+            context,
+            instance,
+            network_info,
+            block_device_info,
+            destroy_disks,
+            migrate_data,
+        )
         self._check.rolled_back(instance)
 
     def post_live_migration_at_destination(
-            self, context: Any, instance: Any, network_info: Any,
-            block_migration: Any = False, block_device_info: Any = None
-            ) -> None:
+        self,
+        context: Any,
+        instance: Any,
+        network_info: Any,
+        block_migration: Any = False,
+        block_device_info: Any = None,
+    ) -> None:
         self._check.arrived(instance)
         super().post_live_migration_at_destination(
-            context, instance, network_info, block_migration,
-            block_device_info)
+            context, instance, network_info, block_migration, block_device_info
+        )
         if block_migration:
             self._destination.arrived(instance, block_device_info)
 
     # On the source.
 
     def check_can_live_migrate_source(
-            self, context: Any, instance: Any, dest_check_data: Any,
-            block_device_info: Any = None) -> Any:
+        self,
+        context: Any,
+        instance: Any,
+        dest_check_data: Any,
+        block_device_info: Any = None,
+    ) -> Any:
         data = super().check_can_live_migrate_source(
-            context, instance, dest_check_data, block_device_info)
+            context, instance, dest_check_data, block_device_info
+        )
         if data.block_migration:
             inspection = self._source.check(
-                context, instance, data, block_device_info)
+                context, instance, data, block_device_info
+            )
             self._check.at_source(
-                instance, data, check.disk_needs(inspection.routes))
+                instance,
+                data,
+                resource_check.disk_needs(inspection.disk_plans),
+            )
         return data
 
     def _assert_dest_node_has_enough_disk(
-            self, context: Any, instance: Any, available_mb: Any,
-            disk_over_commit: Any, block_device_info: Any) -> None:
-        """Left to at_source: it knows the routes, at any microversion."""
+        self,
+        context: Any,
+        instance: Any,
+        available_mb: Any,
+        disk_over_commit: Any,
+        block_device_info: Any,
+    ) -> None:
+        """Left to at_source: it knows the disk plans, at any microversion."""
 
     def get_instance_disk_info(
-            self, instance: Any, block_device_info: Any = None) -> str:
+        self, instance: Any, block_device_info: Any = None
+    ) -> str:
         infos = self._source.disk_info(
-            instance, block_device_info,
-            lambda: aborted.aborted(self.virtapi, instance.uuid))
+            instance,
+            block_device_info,
+            lambda: flatten.aborted(self.virtapi, instance.uuid),
+        )
         return str(jsonutils.dumps(infos))
 
     def _live_migration_operation(
-            self, context: Any, instance: Any, dest: Any, block_migration: Any,
-            migrate_data: Any, guest: Any, device_names: Any) -> None:
+        self,
+        context: Any,
+        instance: Any,
+        dest: Any,
+        block_migration: Any,
+        migrate_data: Any,
+        guest: Any,
+        device_names: Any,
+    ) -> None:
         if migrate_data.block_migration:
             guest = flags.guest_to_migrate(
-                libvirt_driver.libvirt, guest, device_names,
+                libvirt_driver.libvirt,
+                guest,
+                device_names,
                 used=self._block_migration_flags,
-                detect_zeroes=CONF.blockmig.migrate_disks_detect_zeroes)
+                detect_zeroes=CONF.blockmig.migrate_disks_detect_zeroes,
+            )
         super()._live_migration_operation(
-            context, instance, dest, block_migration, migrate_data, guest,
-            device_names)
+            context,
+            instance,
+            dest,
+            block_migration,
+            migrate_data,
+            guest,
+            device_names,
+        )
 
     def _get_instance_disk_info_from_config(
-            self, guest_config: Any, block_device_info: Any) -> Any:
-        return disks.instance_disk_info(
-            guest_config, block_device_info,
-            super()._get_instance_disk_info_from_config)
+        self, guest_config: Any, block_device_info: Any
+    ) -> Any:
+        return disk_info.instance_disk_info(
+            guest_config,
+            block_device_info,
+            super()._get_instance_disk_info_from_config,
+        )

@@ -26,13 +26,13 @@ from oslo_log import log as logging
 from oslo_utils import excutils
 from oslo_utils import fileutils
 
-from nova_blockmig.compute import bases
-from nova_blockmig.compute import filled
+from nova_blockmig.compute import image_cache
 from nova_blockmig.compute import images_type
+from nova_blockmig.compute import inline_disks
+from nova_blockmig.core import annotation
 from nova_blockmig.core import errors
-from nova_blockmig.core import marks
+from nova_blockmig.core import handshake
 from nova_blockmig.core import model
-from nova_blockmig.core import payload
 
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class Prepared:
     """
 
     disk_info: list[dict[str, Any]]
-    notes: tuple[payload.Note | None, ...]
+    notes: tuple[annotation.DiskAnnotation | None, ...]
 
 
 class Destination:
@@ -61,10 +61,10 @@ class Destination:
 
     def mark_test_file(self, instance: Any, filename: str) -> str:
         """Rename the shared storage test file so that it bears our mark."""
-        name = marks.mark_destination(
+        name = handshake.mark_destination(
             filename,
-            marks.DestinationMark(
-                version=payload.VERSION, images_type=images_type.effective()
+            handshake.PeerInfo(
+                version=annotation.VERSION, images_type=images_type.effective()
             ),
         )
         path = os.path.join(CONF.instances_path, name)
@@ -146,9 +146,11 @@ class Destination:
                 notes.append(note)
                 if note is None:
                     self._assert_stock_is_safe(info, source)
-                elif note.travel is not model.Travel.FETCH:
+                elif note.method is not model.TransferMethod.FETCH:
                     if note.packed is not None:
-                        filled.make(instance, instance_dir, info, note.packed)
+                        inline_disks.make(
+                            instance, instance_dir, info, note.packed
+                        )
                     info = {**info, 'backing_file': ''}
                 prepared.append(info)
         except errors.Refused as exc:
@@ -172,10 +174,10 @@ class Destination:
             ):
                 if note is None:
                     continue
-                if note.travel is not model.Travel.FETCH:
+                if note.method is not model.TransferMethod.FETCH:
                     self._finish(instance, instance_dir, info, note)
                 elif note.digest:
-                    bases.verify(
+                    image_cache.verify(
                         self._driver,
                         context,
                         instance,
@@ -192,7 +194,7 @@ class Destination:
         QEMU writes the zeroes of a raw disk as holes, into a file that was
         preallocated as well. The guest runs here already: nothing is raised.
         """
-        if not filled.preallocates():
+        if not inline_disks.preallocates():
             return
         try:
             infos = self._driver._get_instance_disk_info(
@@ -202,31 +204,31 @@ class Destination:
             LOG.warning('Unable to preallocate: %s', exc, instance=instance)
             return
         for info in infos:
-            filled.preallocate(os.path.dirname(info['path']), info)
+            inline_disks.preallocate(os.path.dirname(info['path']), info)
 
     def _finish(
         self,
         instance: Any,
         instance_dir: str,
         info: dict[str, Any],
-        note: payload.Note,
+        note: annotation.DiskAnnotation,
     ) -> None:
         """Do for a disk without a base what the image cache does for others.
         """  # fmt: skip
-        if note.travel is model.Travel.COPY:
-            filled.preallocate(instance_dir, info)
-        filled.record_format(self._driver, instance, instance_dir, info)
+        if note.method is model.TransferMethod.COPY:
+            inline_disks.preallocate(instance_dir, info)
+        inline_disks.record_format(self._driver, instance, instance_dir, info)
 
     def _assert_source_is_safe(
         self, context: Any, instance: Any, data: Any
     ) -> None:
-        version = marks.read_source(data.filename)
+        version = handshake.read_source(data.filename)
         if version is None:
-            left_behind = _host_made(context, instance)
+            left_behind = _host_generated(context, instance)
             if left_behind:
-                raise errors.StockSource(instance.host, left_behind)
-        elif version != payload.VERSION:
-            raise errors.VersionDiffers(payload.VERSION, version, 'source')
+                raise errors.InTreeSource(instance.host, left_behind)
+        elif version != annotation.VERSION:
+            raise errors.VersionDiffers(annotation.VERSION, version, 'source')
 
     def _assert_no_directory(self, instance: Any, data: Any) -> None:
         if data.is_shared_instance_path:
@@ -236,10 +238,10 @@ class Destination:
             raise errors.DirectoryExists(path, CONF.host)
 
     @staticmethod
-    def _note(info: dict[str, Any]) -> payload.Note | None:
+    def _note(info: dict[str, Any]) -> annotation.DiskAnnotation | None:
         try:
-            return payload.read(info)
-        except payload.BadNote as exc:
+            return annotation.read(info)
+        except annotation.BadAnnotation as exc:
             raise errors.PayloadRefused(
                 os.path.basename(info['path']), str(exc)
             ) from exc
@@ -254,7 +256,7 @@ class Destination:
         name = os.path.basename(info['path'])
         base = os.path.basename(info['backing_file'] or '')
         if base.startswith(('ephemeral', 'swap')):
-            raise errors.StockSource(source, [name])
+            raise errors.InTreeSource(source, [name])
 
 
 def without_own_directory(data: Any) -> Any:
@@ -270,8 +272,8 @@ def without_own_directory(data: Any) -> Any:
     return data
 
 
-def _host_made(context: Any, instance: Any) -> tuple[str, ...]:
-    """What a stock source would leave behind of the instance's disks.
+def _host_generated(context: Any, instance: Any) -> tuple[str, ...]:
+    """What the in-tree driver on the source would leave behind.
 
     The source's own configuration is not known here, so a config drive
     counts whether it is iso9660 (lost) or vfat (copied).

@@ -99,3 +99,16 @@ def _wait(
                 instance=instance,
             )
         time.sleep(POLL_SECONDS)
+
+
+def aborted(virtapi: Any, instance_uuid: str) -> bool:
+    """Whether ``nova live-migration-abort`` was called for the instance.
+
+    While a migration is prepared, Nova's compute manager takes an aborted
+    one out of ``_waiting_live_migrations`` and looks there when the
+    preparation is over; the driver is not told. A virt API without a
+    manager (a test's) has nobody who could abort.
+    """
+    manager = getattr(virtapi, '_compute', None)
+    waiting = getattr(manager, '_waiting_live_migrations', None)
+    return waiting is not None and instance_uuid not in waiting

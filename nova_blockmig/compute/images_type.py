@@ -29,7 +29,7 @@ def effective() -> str:
 
 
 def of_stock(data: Any) -> str | None:
-    """The backend of a destination that runs the stock driver.
+    """The backend of a destination that runs the in-tree driver.
 
     Its migrate data holds ``[libvirt] images_type`` as it is written; what
     its ``default`` means is not known here and taken as Nova's own default.

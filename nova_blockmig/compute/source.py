@@ -14,46 +14,27 @@
 
 from collections.abc import Callable
 from collections.abc import Sequence
-import dataclasses
-import functools
 from typing import Any
 
 from nova import exception
 import nova.conf
-from nova.virt.libvirt import driver as libvirt_driver
 from oslo_log import log as logging
 
 from nova_blockmig.compute import flatten
 from nova_blockmig.compute import images_type
-from nova_blockmig.compute import inventory
+from nova_blockmig.compute import inspection
 from nova_blockmig.compute import offload
-from nova_blockmig.compute import paused
-from nova_blockmig.core import content
+from nova_blockmig.compute import paused_guests
+from nova_blockmig.core import annotation
 from nova_blockmig.core import errors
-from nova_blockmig.core import marks
+from nova_blockmig.core import handshake
 from nova_blockmig.core import model
-from nova_blockmig.core import payload
 from nova_blockmig.core import plan
 from nova_blockmig.host import digests
 from nova_blockmig.host import files
-from nova_blockmig.host import sparse
 
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
-
-
-@dataclasses.dataclass(frozen=True)
-class Inspection:
-    """The disks of an instance, with Nova's infos, and how each travels."""
-
-    infos: list[dict[str, Any]]
-    routes: tuple[model.Route, ...]
-    packed: dict[str, content.Packed]
-    not_copied: tuple[str, ...]
-
-    def by(self, travel: model.Travel) -> tuple[model.Route, ...]:
-        """The routes of one kind, in the order of the disks."""
-        return tuple(r for r in self.routes if r.travel is travel)
 
 
 class Source:
@@ -72,34 +53,36 @@ class Source:
 
     def check(
         self, context: Any, instance: Any, data: Any, block_device_info: Any
-    ) -> Inspection:
+    ) -> inspection.Inspection:
         """Find out whether every disk can travel. Changes nothing.
 
         :param data: the migrate data after Nova's own checks; the source's
             mark is put on its filename.
-        :returns: the routes of the disks, for the resource check.
+        :returns: the plan of each disk, for the resource check.
         :raises MigrationPreCheckError: it cannot, and why.
         """
         self._facts.pop(instance.uuid, None)
         try:
             mark = self._destination_mark(data)
             facts = plan.Facts(
-                destination=plan.Peer.OURS if mark else plan.Peer.STOCK,
+                destination=plan.Peer.BLOCKMIG if mark else plan.Peer.IN_TREE,
                 image_available=self._image_available(context, instance),
                 full_copy=self._full_copy,
             )
-            inspection = self._inspect(instance, block_device_info, facts)
-            self._assert_can_travel(instance, inspection)
-            paused.assert_may_move(
-                self._driver, context, instance, inspection.not_copied
+            found = self._inspect(instance, block_device_info, facts)
+            self._assert_can_migrate(instance, found)
+            paused_guests.assert_may_move(
+                self._driver, context, instance, found.not_copied
             )
-            self._assert_room_to_flatten(inspection)
+            self._assert_space_to_flatten(found)
         except errors.Refused as exc:
             raise exception.MigrationPreCheckError(reason=str(exc)) from exc
         self._facts[instance.uuid] = facts
         if mark:
-            data.filename = marks.mark_source(data.filename, payload.VERSION)
-        return inspection
+            data.filename = handshake.mark_source(
+                data.filename, annotation.VERSION
+            )
+        return found
 
     def disk_info(
         self,
@@ -116,19 +99,21 @@ class Source:
         """
         facts = self._facts.pop(
             instance.uuid,
-            plan.Facts(destination=plan.Peer.STOCK, full_copy=self._full_copy),
+            plan.Facts(
+                destination=plan.Peer.IN_TREE, full_copy=self._full_copy
+            ),
         )
         try:
-            inspection = self._inspect(instance, block_device_info, facts)
-            self._assert_can_travel(instance, inspection)
-            self._flatten(instance, inspection, aborted)
-            infos = inspection.infos
-            if inspection.by(model.Travel.FLATTEN):
+            found = self._inspect(instance, block_device_info, facts)
+            self._assert_can_migrate(instance, found)
+            self._flatten(instance, found, aborted)
+            infos = found.infos
+            if found.by(model.TransferMethod.FLATTEN):
                 infos = self._driver._get_instance_disk_info(
                     instance, block_device_info
                 )
-            if facts.destination is plan.Peer.OURS:
-                self._annotate(infos, inspection)
+            if facts.destination is plan.Peer.BLOCKMIG:
+                self._annotate(infos, found)
         except errors.Refused as exc:
             raise exception.MigrationError(reason=str(exc)) from exc
         return list(infos)
@@ -139,11 +124,11 @@ class Source:
         non_shared_disk = 64
         return bool(self._driver._block_migration_flags & non_shared_disk)
 
-    def _destination_mark(self, data: Any) -> marks.DestinationMark | None:
-        mark = marks.read_destination(data.filename)
-        if mark is not None and mark.version != payload.VERSION:
+    def _destination_mark(self, data: Any) -> handshake.PeerInfo | None:
+        mark = handshake.read_destination(data.filename)
+        if mark is not None and mark.version != annotation.VERSION:
             raise errors.VersionDiffers(
-                payload.VERSION, mark.version, 'destination'
+                annotation.VERSION, mark.version, 'destination'
             )
         theirs = mark.images_type if mark else images_type.of_stock(data)
         ours = images_type.effective()
@@ -166,116 +151,78 @@ class Source:
 
     def _inspect(
         self, instance: Any, block_device_info: Any, facts: plan.Facts
-    ) -> Inspection:
-        try:
-            guest_config = self._driver._host.get_guest(instance).get_config()
-        except libvirt_driver.libvirt.libvirtError as exc:
-            # What Nova's own disk info makes of it.
-            raise exception.InstanceNotFound(
-                instance_id=instance.uuid
-            ) from exc
-        infos = self._driver._get_instance_disk_info_from_config(
-            guest_config, block_device_info
-        )
-        disks = inventory.local_disks(instance, guest_config, infos)
-        packed = {
-            disk.name: offload.run(self._pack, disk)
-            for disk in disks
-            if plan.may_carry(disk, facts)
-        }
-        routes = plan.routes(
-            disks,
-            facts,
-            {
-                name: None if p is None else len(p.data)
-                for name, p in packed.items()
-            },
-            self._policy.max_carried_bytes,
-        )
-        return Inspection(
-            infos=infos,
-            routes=routes,
-            packed={name: p for name, p in packed.items() if p is not None},
-            not_copied=inventory.not_copied(guest_config, disks),
+    ) -> inspection.Inspection:
+        return inspection.inspect(
+            self._driver, self._policy, instance, block_device_info, facts
         )
 
-    def _pack(self, disk: model.Disk) -> content.Packed | None:
-        """What has to be carried of a disk; None if it is too large."""
-        path = disk.base.path if disk.base else disk.path
-        try:
-            return sparse.read(
-                path,
-                functools.partial(
-                    content.pack, limit=self._policy.max_carried_bytes
-                ),
-            )
-        except content.TooLarge:
-            return None
-        except OSError as exc:
-            raise errors.SourceUnreadable(
-                disk.name, path, exc.strerror or str(exc)
-            ) from exc
-
-    def _assert_can_travel(
-        self, instance: Any, inspection: Inspection
+    def _assert_can_migrate(
+        self, instance: Any, found: inspection.Inspection
     ) -> None:
-        refused = inspection.by(model.Travel.REFUSE)
+        refused = found.by(model.TransferMethod.REFUSE)
         if refused:
-            raise errors.DisksCannotTravel(CONF.host, refused)
+            raise errors.DisksCannotMigrate(CONF.host, refused)
         LOG.debug(
-            'How the disks travel: %s',
+            'Disk transfer methods: %s',
             ', '.join(
-                f'{r.disk.name}: {r.travel.value} ({r.reason})'
-                for r in inspection.routes
+                f'{r.disk.name}: {r.method.value} ({r.reason})'
+                for r in found.disk_plans
             ),
             instance=instance,
         )
 
-    def _assert_room_to_flatten(self, inspection: Inspection) -> None:
-        flattened = [r.disk for r in inspection.by(model.Travel.FLATTEN)]
+    def _assert_space_to_flatten(self, found: inspection.Inspection) -> None:
+        flattened = [r.disk for r in found.by(model.TransferMethod.FLATTEN)]
         need = added_bytes(flattened)
         free = files.free_bytes(CONF.instances_path)
         if need > free:
-            raise errors.NoRoomToFlatten(
+            raise errors.NoSpaceToFlatten(
                 CONF.instances_path, [d.name for d in flattened], need, free
             )
 
     def _flatten(
         self,
         instance: Any,
-        inspection: Inspection,
+        found: inspection.Inspection,
         aborted: Callable[[], bool],
     ) -> None:
-        routes = inspection.by(model.Travel.FLATTEN)
-        if not routes:
+        disk_plans = found.by(model.TransferMethod.FLATTEN)
+        if not disk_plans:
             return
-        self._assert_room_to_flatten(inspection)
+        self._assert_space_to_flatten(found)
         guest = self._driver._host.get_guest(instance)
-        for route in routes:
-            flatten.flatten(instance, guest, route.disk, route.reason, aborted)
+        for disk_plan in disk_plans:
+            flatten.flatten(
+                instance, guest, disk_plan.disk, disk_plan.reason, aborted
+            )
 
     def _annotate(
-        self, infos: list[dict[str, Any]], inspection: Inspection
+        self, infos: list[dict[str, Any]], found: inspection.Inspection
     ) -> None:
-        routes = {route.disk.path: route for route in inspection.routes}
+        disk_plans = {
+            disk_plan.disk.path: disk_plan for disk_plan in found.disk_plans
+        }
         for info in infos:
-            if route := routes.get(info['path']):
-                note = self._note(route, inspection)
-                info[payload.KEY] = note.to_json()
+            if disk_plan := disk_plans.get(info['path']):
+                note = self._note(disk_plan, found)
+                info[annotation.KEY] = note.to_json()
 
     def _note(
-        self, route: model.Route, inspection: Inspection
-    ) -> payload.Note:
-        match route.travel:
-            case model.Travel.CARRY:
-                packed = inspection.packed[route.disk.name]
-                return payload.Note(model.Travel.CARRY, packed=packed)
-            case model.Travel.FETCH:
-                return payload.Note(
-                    model.Travel.FETCH, digest=self._base_digest(route.disk)
+        self, disk_plan: model.DiskPlan, found: inspection.Inspection
+    ) -> annotation.DiskAnnotation:
+        match disk_plan.method:
+            case model.TransferMethod.INLINE:
+                packed = found.packed[disk_plan.disk.name]
+                return annotation.DiskAnnotation(
+                    model.TransferMethod.INLINE, packed=packed
+                )
+            case model.TransferMethod.FETCH:
+                return annotation.DiskAnnotation(
+                    model.TransferMethod.FETCH,
+                    digest=self._base_digest(disk_plan.disk),
                 )
             case _:
-                return payload.Note(model.Travel.COPY)
+                return annotation.DiskAnnotation(model.TransferMethod.COPY)
 
     def _base_digest(self, disk: model.Disk) -> str | None:
         if not self._policy.verify_base_images or disk.base is None:

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Host-made content: its digest, and the form in which it travels.
+"""Host-generated content: its digest, and the form in which it travels.
 
 Content is a sequence of bytes of a known length, mostly zeros: a freshly
 made file system, a swap area, a config drive. Its *records*, on which both

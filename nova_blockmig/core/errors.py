@@ -25,12 +25,16 @@ class Refused(Exception):
     """Base of every refusal. ``str()`` is the sentence for the operator."""
 
 
-class DisksCannotTravel(Refused):
+class DisksCannotMigrate(Refused):
     """Some disks can neither be copied, fetched, carried nor flattened."""
 
-    def __init__(self, source: str, routes: Sequence[model.Route]) -> None:
-        self.routes = tuple(routes)
-        disks = '; '.join(f'{r.disk.name}: {r.reason}' for r in self.routes)
+    def __init__(
+        self, source: str, disk_plans: Sequence[model.DiskPlan]
+    ) -> None:
+        self.disk_plans = tuple(disk_plans)
+        disks = '; '.join(
+            f'{r.disk.name}: {r.reason}' for r in self.disk_plans
+        )
         super().__init__(
             f'these disks cannot be block migrated from {source} to the '
             f'destination: {disks}'
@@ -67,13 +71,13 @@ class VersionDiffers(Refused):
         )
 
 
-class StockSource(Refused):
-    """The source runs the stock driver, which leaves content behind."""
+class InTreeSource(Refused):
+    """The source runs the in-tree driver, which leaves content behind."""
 
     def __init__(self, source: str, disks: Sequence[str]) -> None:
         self.disks = tuple(disks)
         super().__init__(
-            f'the source {source} runs the stock libvirt driver, which '
+            f'the source {source} runs the in-tree libvirt driver, which '
             f'leaves the content of {", ".join(self.disks)} behind: install '
             f'nova-blockmig on {source} first'
         )
@@ -90,7 +94,7 @@ class DirectoryExists(Refused):
         )
 
 
-class NoRoomToFlatten(Refused):
+class NoSpaceToFlatten(Refused):
     """The source cannot take the bases into the overlays."""
 
     def __init__(

@@ -34,7 +34,7 @@ class OverCommit(enum.StrEnum):
 class Policy:
     """What the operator chose in ``[blockmig]``.
 
-    :ivar max_carried_bytes: most compressed bytes that one migration may
+    :ivar max_inline_bytes: most compressed bytes that one migration may
         carry inside its disk info, all disks together.
     :ivar verify_base_images: compare the content of each image base on the
         destination with the source's before anything is copied.
@@ -42,7 +42,7 @@ class Policy:
         microversion 2.25 and later) means for the disk check.
     """
 
-    max_carried_bytes: int = 4 * 1024 * 1024
+    max_inline_bytes: int = 4 * 1024 * 1024
     verify_base_images: bool = True
     disk_over_commit: OverCommit = OverCommit.VIRTUAL
 
@@ -52,7 +52,7 @@ class BaseKind(enum.StrEnum):
 
     IMAGE = 'image'
     """The image cache's copy of the image that the instance was made of."""
-    HOST_MADE = 'host-made'
+    HOST_GENERATED = 'host-generated'
     """Made by mkfs or mkswap on the host: ``ephemeral_*``, ``swap_*``."""
     OTHER = 'other'
     """Anything else: another image, a snapshot's base, a longer chain."""
@@ -98,14 +98,14 @@ class Disk:
     base: Base | None = None
 
 
-class Travel(enum.StrEnum):
+class TransferMethod(enum.StrEnum):
     """How the destination comes by what libvirt does not copy."""
 
     COPY = 'copy'
     """Nothing stays behind: libvirt copies the whole disk."""
     FETCH = 'fetch'
     """The image cache of the destination fetches the base from Glance."""
-    CARRY = 'carry'
+    INLINE = 'inline'
     """The content goes, compressed, inside the disk info."""
     FLATTEN = 'flatten'
     """The base is pulled into the overlay on the source first."""
@@ -114,9 +114,9 @@ class Travel(enum.StrEnum):
 
 
 @dataclasses.dataclass(frozen=True)
-class Route:
-    """How one disk travels, and why."""
+class DiskPlan:
+    """How one disk is transferred, and why."""
 
     disk: Disk
-    travel: Travel
+    method: TransferMethod
     reason: str

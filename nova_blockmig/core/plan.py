@@ -28,8 +28,8 @@ from nova_blockmig.core import model
 class Peer(enum.StrEnum):
     """Which driver the other host runs."""
 
-    OURS = 'nova-blockmig'
-    STOCK = 'stock'
+    BLOCKMIG = 'nova-blockmig'
+    IN_TREE = 'in-tree'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,47 +47,47 @@ class Facts:
     full_copy: bool = False
 
 
-def may_carry(disk: model.Disk, facts: Facts) -> bool:
+def may_inline(disk: model.Disk, facts: Facts) -> bool:
     """Whether the disk's content is worth packing.
 
     True for what travels inside the disk info if it is small enough: the
-    host-made base of an overlay and a whole read-only disk.
+    host-generated base of an overlay and a whole read-only disk.
     """
-    if facts.destination is not Peer.OURS or not _can_move(disk):
+    if facts.destination is not Peer.BLOCKMIG or not _can_move(disk):
         return False
     if disk.read_only:
         return disk.base is None and disk.format == 'raw'
     return (
         not facts.full_copy
         and disk.base is not None
-        and disk.base.kind is model.BaseKind.HOST_MADE
+        and disk.base.kind is model.BaseKind.HOST_GENERATED
     )
 
 
-def routes(
+def disk_plans(
     disks: Iterable[model.Disk],
     facts: Facts,
     packed: Mapping[str, int | None],
     limit: int,
-) -> tuple[model.Route, ...]:
+) -> tuple[model.DiskPlan, ...]:
     """Decide for every disk of an instance.
 
     :param packed: compressed bytes by disk name for every disk for which
-        :func:`may_carry` says so; None where they exceed the limit.
+        :func:`may_inline` says so; None where they exceed the limit.
     :param limit: most compressed bytes for the instance as a whole.
-    :returns: one route a disk, in the order of the disks.
+    :returns: one plan per disk, in the order of the disks.
     """
     disks = tuple(disks)
-    carried = _choose_carried(disks, packed, limit)
-    return tuple(_route(disk, facts, carried) for disk in disks)
+    inlined = _choose_inline(disks, packed, limit)
+    return tuple(_plan(disk, facts, inlined) for disk in disks)
 
 
-def _choose_carried(
+def _choose_inline(
     disks: tuple[model.Disk, ...],
     packed: Mapping[str, int | None],
     limit: int,
 ) -> frozenset[str]:
-    """Names of the disks that are carried, within the limit.
+    """Names of the disks that are inlined, within the limit.
 
     Read-only disks first, for nothing else can be done for them; then the
     smallest, so that as few disks as possible have to be flattened.
@@ -109,68 +109,81 @@ def _can_move(disk: model.Disk) -> bool:
     return disk.file and disk.readable
 
 
-def _route(
-    disk: model.Disk, facts: Facts, carried: frozenset[str]
-) -> model.Route:
-    def by(travel: model.Travel, reason: str) -> model.Route:
-        return model.Route(disk=disk, travel=travel, reason=reason)
+def _plan(
+    disk: model.Disk, facts: Facts, inlined: frozenset[str]
+) -> model.DiskPlan:
+    def by(method: model.TransferMethod, reason: str) -> model.DiskPlan:
+        return model.DiskPlan(disk=disk, method=method, reason=reason)
 
     if not disk.file:
         return by(
-            model.Travel.REFUSE,
+            model.TransferMethod.REFUSE,
             'it is a block device of the source host (images_type = lvm), '
             'which block migration cannot make on the destination',
         )
     if not disk.readable:
         return by(
-            model.Travel.REFUSE,
+            model.TransferMethod.REFUSE,
             'its qcow2 header asks for encryption or an external data file',
         )
     if disk.read_only:
-        return _route_read_only(disk, facts, carried)
+        return _plan_read_only(disk, facts, inlined)
     if disk.base is None:
-        return by(model.Travel.COPY, 'it has no backing file')
+        return by(model.TransferMethod.COPY, 'it has no backing file')
     if facts.full_copy:
-        if facts.destination is Peer.STOCK:
+        if facts.destination is Peer.IN_TREE:
             return by(
-                model.Travel.FLATTEN,
-                'the whole disk is copied and a stock destination would '
-                'give it a backing file',
+                model.TransferMethod.FLATTEN,
+                'the whole disk is copied, and the in-tree driver on the '
+                'destination would give it a backing file',
             )
-        return by(model.Travel.COPY, 'VIR_MIGRATE_NON_SHARED_DISK is set')
+        return by(
+            model.TransferMethod.COPY, 'VIR_MIGRATE_NON_SHARED_DISK is set'
+        )
     if disk.base.kind is model.BaseKind.OTHER:
-        return by(model.Travel.FLATTEN, 'its base is no image of Glance')
+        return by(
+            model.TransferMethod.FLATTEN, 'its base is no image of Glance'
+        )
     if disk.base.kind is model.BaseKind.IMAGE:
         if facts.image_available:
-            return by(model.Travel.FETCH, 'its base is an image of Glance')
-        return by(model.Travel.FLATTEN, 'its image cannot be had from Glance')
-    if disk.name in carried:
-        return by(model.Travel.CARRY, 'its base was made on the source')
-    if facts.destination is Peer.STOCK:
+            return by(
+                model.TransferMethod.FETCH, 'its base is an image of Glance'
+            )
         return by(
-            model.Travel.FLATTEN,
+            model.TransferMethod.FLATTEN, 'its image cannot be had from Glance'
+        )
+    if disk.name in inlined:
+        return by(
+            model.TransferMethod.INLINE, 'its base was made on the source'
+        )
+    if facts.destination is Peer.IN_TREE:
+        return by(
+            model.TransferMethod.FLATTEN,
             'its base was made on the source and the destination runs the '
             'stock driver',
         )
     return by(
-        model.Travel.FLATTEN, 'its base exceeds [blockmig] max_carried_bytes'
+        model.TransferMethod.FLATTEN,
+        'its base exceeds [blockmig] max_inline_bytes',
     )
 
 
-def _route_read_only(
-    disk: model.Disk, facts: Facts, carried: frozenset[str]
-) -> model.Route:
-    if disk.name in carried:
-        return model.Route(
-            disk, model.Travel.CARRY, 'libvirt does not copy read-only disks'
+def _plan_read_only(
+    disk: model.Disk, facts: Facts, inlined: frozenset[str]
+) -> model.DiskPlan:
+    if disk.name in inlined:
+        return model.DiskPlan(
+            disk,
+            model.TransferMethod.INLINE,
+            'libvirt does not copy read-only disks',
         )
-    if facts.destination is Peer.STOCK:
+    if facts.destination is Peer.IN_TREE:
         reason = (
-            'it is read-only and a destination with the stock driver would '
+            'it is read-only and a destination with the in-tree driver would '
             'leave it blank'
         )
     elif disk.base is not None or disk.format != 'raw':
         reason = 'it is read-only and no plain file'
     else:
-        reason = 'it is read-only and exceeds [blockmig] max_carried_bytes'
-    return model.Route(disk, model.Travel.REFUSE, reason)
+        reason = 'it is read-only and exceeds [blockmig] max_inline_bytes'
+    return model.DiskPlan(disk, model.TransferMethod.REFUSE, reason)

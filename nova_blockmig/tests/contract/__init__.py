@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Nova's own tests, run with the stock driver class and with ours.
+"""Nova's own tests, run with the in-tree driver class and with ours.
 
 ``tools/nova-contract`` is the way in. ``swap``, ``worker`` and
 ``recorder`` run inside a virtual environment of one Nova release, the

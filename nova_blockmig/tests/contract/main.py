@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         '--names',
         action='store_true',
         help="run no test; look in Nova's source for the names that "
-        'nova_blockmig/compute/nova_names.py lists',
+        'nova_blockmig/tests/contract/nova_names.py lists',
     )
     parser.add_argument(
         '--source',

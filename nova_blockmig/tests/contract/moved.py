@@ -14,7 +14,7 @@
 
 import pathlib
 
-from nova_blockmig.compute import nova_names
+from nova_blockmig.tests.contract import nova_names
 from nova_blockmig.tests.contract import novasource
 from nova_blockmig.tests.contract import uses
 

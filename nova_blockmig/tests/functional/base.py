@@ -114,7 +114,7 @@ class PerHostConfFixture(fixtures.Fixture):
 class DriverFixture(fixtures.Fixture):
     """Lets Nova find the driver, whether or not we are installed.
 
-    And the stock driver, for the other side of a mixed cloud.
+    And the in-tree driver, for the other side of a mixed cloud.
     """
 
     def __init__(self, per_host: PerHostConfFixture) -> None:

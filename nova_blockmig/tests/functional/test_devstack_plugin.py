@@ -139,13 +139,13 @@ class PluginTest(testtools.TestCase):
             for option in options
             if option.default not in ([], None)
         }
-        options['max_carried_bytes'] = '12345'
+        options['max_inline_bytes'] = '12345'
         options['disk_over_commit'] = 'actual'
         self.stack(
             **{f'BLOCKMIG_{name.upper()}': v for name, v in options.items()}
         )
         nova = self.nova()
-        self.assertEqual(12345, nova.blockmig.max_carried_bytes)
+        self.assertEqual(12345, nova.blockmig.max_inline_bytes)
         self.assertEqual('actual', nova.blockmig.disk_over_commit)
         for name, value in options.items():
             self.assertEqual(value, str(nova.blockmig[name]))

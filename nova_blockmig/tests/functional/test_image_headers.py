@@ -32,7 +32,7 @@ from nova.virt.libvirt import config as vconfig
 from nova.virt.libvirt import driver as libvirt_driver
 import testtools
 
-from nova_blockmig.compute import disks
+from nova_blockmig.compute import disk_info
 from nova_blockmig.host import headers
 
 MIB = 1024 * 1024
@@ -332,7 +332,7 @@ class TestAgainstQemuImg(testtools.TestCase):
 
 
 class TestAgainstNova(testtools.TestCase):
-    """The disk info of a guest, as stock Nova makes it with qemu-img."""
+    """A guest's disk info, as the in-tree driver makes it with qemu-img."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -395,7 +395,7 @@ class TestAgainstNova(testtools.TestCase):
             asked.extend(some.devices)
             return stock(some, info)
 
-        found = disks.instance_disk_info(config, volumes, counting)
+        found = disk_info.instance_disk_info(config, volumes, counting)
         self.assertEqual(expected, found)
         self.assertEqual(
             [list(info) for info in expected], [list(info) for info in found]
@@ -422,17 +422,17 @@ class TestAgainstNova(testtools.TestCase):
             ]
             self.assertRaises(expected, stock, config, None)
             self.assertRaises(
-                expected, disks.instance_disk_info, config, None, stock
+                expected, disk_info.instance_disk_info, config, None, stock
             )
 
     def test_header_from_qemu_img(self) -> None:
         self.qemu.create('base')
         path = self.qemu.create('a', '-b', 'base', '-F', 'qcow2')
         expected = headers.read_header(path)
-        self.assertEqual(expected, disks.image_header(path))
+        self.assertEqual(expected, disk_info.image_header(path))
         self.qemu.run('bitmap', '--add', path, 'one')
         self.assertIsNone(headers.read_header(path))
-        found = disks.image_header(path)
+        found = disk_info.image_header(path)
         assert expected is not None
         self.assertEqual(
             dataclasses.replace(
@@ -444,4 +444,6 @@ class TestAgainstNova(testtools.TestCase):
     def test_header_from_qemu_img_of_what_is_no_qcow2(self) -> None:
         path = os.path.join(self.qemu.path, 'raw')
         self.qemu.run('create', '-q', '-f', 'raw', path, '64M')
-        self.assertRaises(exception.InvalidDiskInfo, disks.image_header, path)
+        self.assertRaises(
+            exception.InvalidDiskInfo, disk_info.image_header, path
+        )

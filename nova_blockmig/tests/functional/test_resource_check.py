@@ -21,7 +21,7 @@ import fixtures
 from nova.tests import fixtures as nova_fixtures
 
 from nova_blockmig import conf
-from nova_blockmig.compute import check
+from nova_blockmig.compute import resource_check
 from nova_blockmig.tests.functional import base
 from nova_blockmig.tests.functional import migrating
 
@@ -230,7 +230,7 @@ class TwoAtOnceTest(migrating.MigratingBase):
 
     def test_the_first_is_still_being_checked(self):
         """The database does not show yet where it goes."""
-        at_source = check.ResourceCheck.at_source
+        at_source = resource_check.ResourceCheck.at_source
         reached = threading.Event()
 
         def wait(checker: Any, instance: Any, *args: Any) -> None:
@@ -241,7 +241,8 @@ class TwoAtOnceTest(migrating.MigratingBase):
 
         self.useFixture(
             fixtures.MonkeyPatch(
-                'nova_blockmig.compute.check.ResourceCheck.at_source', wait
+                'nova_blockmig.compute.resource_check.ResourceCheck.at_source',
+                wait,
             )
         )
         self.request(self.first)

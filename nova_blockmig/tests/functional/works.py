@@ -29,14 +29,14 @@ import nova.conf
 from nova.objects import migrate_data
 from nova.virt.libvirt import imagecache
 
-from nova_blockmig.compute import bases
-from nova_blockmig.compute import disks
-from nova_blockmig.compute import filled
+from nova_blockmig.compute import disk_info
 from nova_blockmig.compute import flatten
+from nova_blockmig.compute import image_cache
+from nova_blockmig.compute import inline_disks
 from nova_blockmig.compute import source
-from nova_blockmig.core import marks
+from nova_blockmig.core import annotation
+from nova_blockmig.core import handshake
 from nova_blockmig.core import model
-from nova_blockmig.core import payload
 
 JOB_SECONDS = 1.4
 """How long the block-stream job takes that is waited for: three polls, so
@@ -106,7 +106,7 @@ class Driver:
     def _get_instance_disk_info_from_config(
         self, config: Any, block_device_info: Any
     ) -> list[dict[str, Any]]:
-        return disks.instance_disk_info(
+        return disk_info.instance_disk_info(
             config, block_device_info, lambda *others: []
         )
 
@@ -130,11 +130,11 @@ class Digests:
 
         A file that was changed since is read again.
         """
-        base = bases.cached_path(self._info['backing_file'])
+        base = image_cache.cached_path(self._info['backing_file'])
         os.utime(base)
-        digest = self._info[payload.KEY]['digest']
+        digest = self._info[annotation.KEY]['digest']
         directory = os.path.dirname(self._info['path'])
-        bases.verify(None, None, INSTANCE, directory, self._info, digest)
+        image_cache.verify(None, None, INSTANCE, directory, self._info, digest)
 
 
 class Carrying:
@@ -157,7 +157,7 @@ class Carrying:
             'type': 'raw',
             'virt_disk_size': self._content.length,
         }
-        filled.make(INSTANCE, str(directory), info, self._content)
+        inline_disks.make(INSTANCE, str(directory), info, self._content)
 
 
 class Device:
@@ -199,7 +199,7 @@ def _overlay(path: pathlib.Path, base: pathlib.Path | None) -> pathlib.Path:
 
 
 def _source(disk: pathlib.Path) -> source.Source:
-    return source.Source(Driver(disk), model.Policy(max_carried_bytes=ENOUGH))
+    return source.Source(Driver(disk), model.Policy(max_inline_bytes=ENOUGH))
 
 
 def _checked(disk: pathlib.Path) -> source.Source:
@@ -210,9 +210,9 @@ def _checked(disk: pathlib.Path) -> source.Source:
 
 def _data() -> Any:
     """What a destination with our driver answers."""
-    mark = marks.DestinationMark(payload.VERSION, 'qcow2')
+    mark = handshake.PeerInfo(annotation.VERSION, 'qcow2')
     return migrate_data.LibvirtLiveMigrateData(
-        filename=marks.mark_destination('tmpabc', mark),
+        filename=handshake.mark_destination('tmpabc', mark),
         image_type='qcow2',
         block_migration=True,
     )

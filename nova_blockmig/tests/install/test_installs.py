@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The driver loads in every kind of install, and stock Nova always does."""
+"""Our driver loads in every kind of install, and Nova's own always does."""
 
 import pathlib
 import shutil

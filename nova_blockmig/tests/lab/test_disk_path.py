@@ -12,7 +12,7 @@
 
 """Every byte arrives: disks as the guest reads them, before and after.
 
-What the stock driver loses is asserted as today's fact, so that the day Nova
+What the in-tree driver loses is asserted as today's fact, so that the day Nova
 mends it is noticed.
 """
 

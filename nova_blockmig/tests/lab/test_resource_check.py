@@ -14,7 +14,7 @@
 
 The file system of instances_path has 6.5 GiB, of which 3 GiB are reserved;
 disk_allocation_ratio lets the scheduler choose the host all the same, so
-what decides is the check. What the stock driver does there is asserted as
+what decides is the check. What the in-tree driver does there is asserted as
 today's fact.
 """
 

@@ -12,8 +12,8 @@
 
 """Tempest: its own live migration tests, and those of our plug-in.
 
-Tempest's pass with the stock driver, for they look at no data; they have to
-pass with ours as well. Ours have to fail with the stock driver.
+Tempest's pass with the in-tree driver, for they look at no data; they have to
+pass with ours as well. Ours have to fail with the in-tree driver.
 """
 
 from collections.abc import Iterable

@@ -178,7 +178,7 @@ class OursTest(VolumesTestCase):
 
 
 class StockDestinationTest(VolumesTestCase):
-    """What is flattened for a stock host, and what Nova does alone."""
+    """What is flattened for the in-tree driver, and what that does alone."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -226,7 +226,7 @@ class StockDestinationTest(VolumesTestCase):
         self.assert_refused(instance, reason)
         # If it may decide by itself, it migrates, and copies no disk.
         self.assertEqual({}, self.move_paused(instance, block=False))
-        # The same with the stock driver.
+        # The same with the in-tree driver.
         instance.unpause()
         self.assert_refused(instance, reason)
         self.assertEqual({}, self.move_paused(instance, block=False))

@@ -36,13 +36,13 @@ class TestOptions(base.TestCase):
     def test_policy(self) -> None:
         parsed = self.parse(
             '[blockmig]\n'
-            'max_carried_bytes = 0\n'
+            'max_inline_bytes = 0\n'
             'verify_base_images = false\n'
             'disk_over_commit = actual\n'
         )
         self.assertEqual(
             model.Policy(
-                max_carried_bytes=0,
+                max_inline_bytes=0,
                 verify_base_images=False,
                 disk_over_commit=model.OverCommit.ACTUAL,
             ),
@@ -51,8 +51,8 @@ class TestOptions(base.TestCase):
 
     def test_bounds(self) -> None:
         for line in (
-            'max_carried_bytes = -1',
-            'max_carried_bytes = 4MiB',
+            'max_inline_bytes = -1',
+            'max_inline_bytes = 4MiB',
             'verify_base_images = perhaps',
             'disk_over_commit = sometimes',
         ):
@@ -84,13 +84,13 @@ class TestOptions(base.TestCase):
         self.assertEqual(model.Policy(), conf.policy(parsed))
 
     def test_described_in_one_line(self) -> None:
-        line = conf.describe(self.parse('[blockmig]\nmax_carried_bytes = 7\n'))
+        line = conf.describe(self.parse('[blockmig]\nmax_inline_bytes = 7\n'))
         self.assertNotIn('\n', line)
         for name, options in conf.list_opts():
             self.assertEqual('blockmig', name.name)
             for option in options:
                 self.assertIn(f'{option.name}=', line)
-        self.assertIn('max_carried_bytes=7', line)
+        self.assertIn('max_inline_bytes=7', line)
 
     def test_every_option_has_help(self) -> None:
         for _group, options in conf.list_opts():

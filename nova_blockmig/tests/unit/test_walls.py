@@ -77,7 +77,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
 }
 BANNED_NAMES = {'utils', 'helpers', 'common', 'manager'}
 LONGEST = 300
-LONGEST_DRIVER = 200
+LONGEST_DRIVER = 350
 
 
 def room_of(path: pathlib.Path) -> str:

@@ -22,12 +22,12 @@ import nova.conf
 from nova.objects import migrate_data
 from oslo_config import fixture as config_fixture
 
-from nova_blockmig.compute import bases
 from nova_blockmig.compute import destination
+from nova_blockmig.compute import image_cache
+from nova_blockmig.core import annotation
 from nova_blockmig.core import content
-from nova_blockmig.core import marks
+from nova_blockmig.core import handshake
 from nova_blockmig.core import model
-from nova_blockmig.core import payload
 from nova_blockmig.tests.unit import base
 
 UUID = '3d1d9a2e-7cf0-4f59-8d1f-6b3f3fdd5d6b'
@@ -72,8 +72,8 @@ class TestFileTest(Case):
         name = self.destination.mark_test_file(self.instance, 'tmpabc')
         self.assertEqual([name], os.listdir(self.path))
         self.assertEqual(
-            marks.DestinationMark(payload.VERSION, 'qcow2'),
-            marks.read_destination(name),
+            handshake.PeerInfo(annotation.VERSION, 'qcow2'),
+            handshake.read_destination(name),
         )
 
     def failing_check(self):
@@ -125,11 +125,11 @@ class CheckSourceTest(Case):
 
     def test_a_source_like_us(self):
         self.instance.config_drive = 'True'
-        name = marks.mark_source('tmpabc', payload.VERSION)
+        name = handshake.mark_source('tmpabc', annotation.VERSION)
         self.check(self.data(name))
 
     def test_a_source_of_another_version(self):
-        message = self.refused(self.data(marks.mark_source('tmpabc', 77)))
+        message = self.refused(self.data(handshake.mark_source('tmpabc', 77)))
         self.assertIn('77', message)
         self.assertIn('source', message)
 
@@ -209,7 +209,7 @@ class PrepareTest(Case):
             'backing_file': '',
         }
         if note is not None:
-            values[payload.KEY] = note.to_json()
+            values[annotation.KEY] = note.to_json()
         return {**values, **kwargs}
 
     def prepare(self, *infos, source='server2'):
@@ -223,7 +223,9 @@ class PrepareTest(Case):
 
     def carry(self, data=b'x' * 100, length=100):
         packed = content.pack([(0, data)], length, limit=1 << 20)
-        return payload.Note(model.Travel.CARRY, packed=packed)
+        return annotation.DiskAnnotation(
+            model.TransferMethod.INLINE, packed=packed
+        )
 
     def test_hard_reboot_is_nova_s_alone(self):
         info = self.info('disk', backing_file='ephemeral_1_40d1d2c')
@@ -268,21 +270,23 @@ class PrepareTest(Case):
         (info,) = self.prepare(
             self.info(
                 'disk',
-                payload.Note(model.Travel.COPY),
+                annotation.DiskAnnotation(model.TransferMethod.COPY),
                 backing_file='flattened',
             )
         ).disk_info
         self.assertEqual('', info['backing_file'])
 
     def test_fetched_disk_is_left_to_nova(self):
-        note = payload.Note(model.Travel.FETCH, digest='0' * 64)
+        note = annotation.DiskAnnotation(
+            model.TransferMethod.FETCH, digest='0' * 64
+        )
         info = self.info('disk', note, backing_file='da39a3')
         prepared = self.prepare(info)
         self.assertEqual([info], prepared.disk_info)
 
     def test_damaged_content_leaves_nothing(self):
         info = self.info('disk.config', self.carry(), virt_disk_size=100)
-        info[payload.KEY]['content']['sha256'] = 'f' * 64
+        info[annotation.KEY]['content']['sha256'] = 'f' * 64
         message = self.refused(info)
         self.assertIn('disk.config', message)
         self.assertIn('digest', message)
@@ -324,14 +328,14 @@ class VerifyTest(Case):
             'backing_file': 'da39a3',
         }
         self.in_use = self.useFixture(
-            fixtures.MockPatchObject(bases, 'in_use_by', return_value=[])
+            fixtures.MockPatchObject(image_cache, 'in_use_by', return_value=[])
         ).mock
 
-    def verify(self, data=b'image' * 1000, travel=model.Travel.FETCH):
+    def verify(self, data=b'image' * 1000, method=model.TransferMethod.FETCH):
         digest = content.digest([(0, data)], len(data))
         prepared = destination.Prepared(
             disk_info=[self.info],
-            notes=(payload.Note(travel, digest=digest),),
+            notes=(annotation.DiskAnnotation(method, digest=digest),),
         )
         self.destination.verify(
             mock.sentinel.ctx, self.instance, self.instance_dir, prepared
@@ -368,14 +372,14 @@ class VerifyTest(Case):
         self.assertTrue(os.path.exists(self.base))
 
     def test_the_format_of_a_copied_disk_is_noted(self):
-        self.verify(travel=model.Travel.COPY)
+        self.verify(method=model.TransferMethod.COPY)
         self.driver.image_backend.by_name.assert_called_once_with(
             self.instance, self.overlay, None
         )
 
     def test_a_carried_config_drive_is_not_taken_for_qcow2(self):
         self.info = {**self.info, 'path': '/x/disk.config', 'type': 'raw'}
-        self.verify(travel=model.Travel.CARRY)
+        self.verify(method=model.TransferMethod.INLINE)
         self.driver.image_backend.by_name.assert_called_once_with(
             self.instance, os.path.join(self.instance_dir, 'disk.config'),
             'raw',

@@ -29,7 +29,7 @@ DISK = model.Disk(
     format='qcow2',
     virtual_bytes=1 << 30,
     allocated_bytes=1 << 20,
-    base=model.Base('/_base/ephemeral_1_x', model.BaseKind.HOST_MADE),
+    base=model.Base('/_base/ephemeral_1_x', model.BaseKind.HOST_GENERATED),
 )
 
 
@@ -106,3 +106,20 @@ class FlattenTest(base.TestCase):
             'qcow2', 3, 1 << 30, 1 << 20, '/_base/ephemeral_1_x', 'raw'
         )
         self.assertIn('before it was done', self.failed())
+
+
+class AbortedTest(base.TestCase):
+    def virtapi(self, *waiting):
+        manager = types.SimpleNamespace(
+            _waiting_live_migrations=dict.fromkeys(waiting)
+        )
+        return types.SimpleNamespace(_compute=manager)
+
+    def test_an_instance_that_nova_still_waits_for(self):
+        self.assertFalse(flatten.aborted(self.virtapi('uuid'), 'uuid'))
+
+    def test_an_instance_that_was_taken_out(self):
+        self.assertTrue(flatten.aborted(self.virtapi('other'), 'uuid'))
+
+    def test_a_virtapi_without_a_manager(self):
+        self.assertFalse(flatten.aborted(object(), 'uuid'))

@@ -25,11 +25,11 @@ from nova.virt.libvirt import imagecache
 from oslo_config import fixture as config_fixture
 
 from nova_blockmig.compute import source
+from nova_blockmig.core import annotation
 from nova_blockmig.core import content
 from nova_blockmig.core import errors
-from nova_blockmig.core import marks
+from nova_blockmig.core import handshake
 from nova_blockmig.core import model
-from nova_blockmig.core import payload
 from nova_blockmig.host import digests
 from nova_blockmig.host import headers
 from nova_blockmig.tests.unit import base
@@ -125,11 +125,11 @@ class Case(base.TestCase):
         )
         return path
 
-    def data(self, ours=True, images_type='qcow2', version=payload.VERSION):
+    def data(self, ours=True, images_type='qcow2', version=annotation.VERSION):
         name = 'tmpabc'
         if ours:
-            mark = marks.DestinationMark(version, images_type)
-            name = marks.mark_destination(name, mark)
+            mark = handshake.PeerInfo(version, images_type)
+            name = handshake.mark_destination(name, mark)
         return migrate_data.LibvirtLiveMigrateData(
             filename=name, image_type=images_type, block_migration=True
         )
@@ -150,16 +150,16 @@ class Case(base.TestCase):
         return self.source.disk_info(self.instance, mock.sentinel.bdi, aborted)
 
     def travels(self, inspection):
-        return {r.disk.name: r.travel for r in inspection.routes}
+        return {r.disk.name: r.method for r in inspection.disk_plans}
 
 
 class CheckTest(Case):
     def test_each_disk_has_its_route(self):
         self.assertEqual(
             {
-                'disk': model.Travel.FETCH,
-                'disk.eph0': model.Travel.CARRY,
-                'disk.config': model.Travel.CARRY,
+                'disk': model.TransferMethod.FETCH,
+                'disk.eph0': model.TransferMethod.INLINE,
+                'disk.config': model.TransferMethod.INLINE,
             },
             self.travels(self.check()),
         )
@@ -167,7 +167,9 @@ class CheckTest(Case):
     def test_the_source_answers_with_its_mark(self):
         data = self.data()
         self.check(data)
-        self.assertEqual(payload.VERSION, marks.read_source(data.filename))
+        self.assertEqual(
+            annotation.VERSION, handshake.read_source(data.filename)
+        )
 
     def test_a_stock_destination_gets_no_mark(self):
         self.drop('disk.config')
@@ -187,8 +189,8 @@ class CheckTest(Case):
         self.drop('disk.config')
         self.assertEqual(
             {
-                'disk': model.Travel.FETCH,
-                'disk.eph0': model.Travel.FLATTEN,
+                'disk': model.TransferMethod.FETCH,
+                'disk.eph0': model.TransferMethod.FLATTEN,
             },
             self.travels(self.check(self.data(ours=False))),
         )
@@ -214,13 +216,14 @@ class CheckTest(Case):
         ):
             self.driver._image_api.get.side_effect = error
             self.assertEqual(
-                model.Travel.FLATTEN, self.travels(self.check())['disk']
+                model.TransferMethod.FLATTEN,
+                self.travels(self.check())['disk'],
             )
 
     def test_an_image_that_is_not_active(self):
         self.driver._image_api.get.return_value = {'status': 'deactivated'}
         self.assertEqual(
-            model.Travel.FLATTEN, self.travels(self.check())['disk']
+            model.TransferMethod.FLATTEN, self.travels(self.check())['disk']
         )
 
     def test_boot_from_volume_asks_no_glance(self):
@@ -231,7 +234,7 @@ class CheckTest(Case):
 
     def test_no_local_disk(self):
         self.devices, self.infos = [], []
-        self.assertEqual((), self.check().routes)
+        self.assertEqual((), self.check().disk_plans)
 
     def test_a_base_that_vanished(self):
         os.unlink(self.eph_base)
@@ -248,7 +251,7 @@ class CheckTest(Case):
             'qcow2', 3, MIB, 4096, '/elsewhere', 'raw'
         )
         self.assertEqual(
-            model.Travel.FLATTEN, self.travels(self.check())['disk']
+            model.TransferMethod.FLATTEN, self.travels(self.check())['disk']
         )
 
     def header(self, number, **kwargs):
@@ -264,13 +267,14 @@ class CheckTest(Case):
         ):
             self.header(1, **change)
             self.assertEqual(
-                model.Travel.FLATTEN, self.travels(self.check())['disk.eph0']
+                model.TransferMethod.FLATTEN,
+                self.travels(self.check())['disk.eph0'],
             )
 
     def test_an_image_whose_format_the_overlay_does_not_name(self):
         self.header(0, backing_format=None)
         self.assertEqual(
-            model.Travel.FLATTEN, self.travels(self.check())['disk']
+            model.TransferMethod.FLATTEN, self.travels(self.check())['disk']
         )
 
     def test_an_image_kept_as_qcow2(self):
@@ -279,7 +283,7 @@ class CheckTest(Case):
             'qcow2', 3, MIB, 4096
         )
         self.assertEqual(
-            model.Travel.FETCH, self.travels(self.check())['disk']
+            model.TransferMethod.FETCH, self.travels(self.check())['disk']
         )
 
     def test_what_libvirt_will_not_copy(self):
@@ -297,7 +301,7 @@ class CheckTest(Case):
     def test_a_paused_guest_that_must_stay(self):
         self.useFixture(
             fixtures.MockPatch(
-                'nova_blockmig.compute.paused.assert_may_move',
+                'nova_blockmig.compute.paused_guests.assert_may_move',
                 side_effect=errors.NeverResumed(UUID, ['sda']),
             )
         )
@@ -325,7 +329,7 @@ class CheckTest(Case):
 class DiskInfoTest(Case):
     def notes(self, infos):
         return {
-            os.path.basename(info['path']): payload.read(info)
+            os.path.basename(info['path']): annotation.read(info)
             for info in infos
         }
 
@@ -364,7 +368,7 @@ class DiskInfoTest(Case):
 
     def test_too_large_is_flattened(self):
         self.source = source.Source(
-            self.driver, model.Policy(max_carried_bytes=20)
+            self.driver, model.Policy(max_inline_bytes=20)
         )
         flattened = self.useFixture(
             fixtures.MockPatch('nova_blockmig.compute.flatten.flatten')
@@ -373,7 +377,7 @@ class DiskInfoTest(Case):
         notes = self.notes(self.disk_info())
         flattened.assert_called_once()
         self.assertEqual('disk.eph0', flattened.call_args.args[2].name)
-        self.assertEqual(model.Travel.COPY, notes['disk.eph0'].travel)
+        self.assertEqual(model.TransferMethod.COPY, notes['disk.eph0'].method)
 
     def test_a_stock_destination_gets_stock_disk_info(self):
         self.devices = self.devices[:1]
@@ -385,6 +389,8 @@ class DiskInfoTest(Case):
         self.driver._block_migration_flags = 64
         self.check()
         notes = self.notes(self.disk_info())
-        self.assertEqual(model.Travel.COPY, notes['disk'].travel)
-        self.assertEqual(model.Travel.COPY, notes['disk.eph0'].travel)
-        self.assertEqual(model.Travel.CARRY, notes['disk.config'].travel)
+        self.assertEqual(model.TransferMethod.COPY, notes['disk'].method)
+        self.assertEqual(model.TransferMethod.COPY, notes['disk.eph0'].method)
+        self.assertEqual(
+            model.TransferMethod.INLINE, notes['disk.config'].method
+        )

@@ -27,10 +27,10 @@ from typing import Any
 import nova.conf
 from oslo_config import fixture as config_fixture
 
-from nova_blockmig.compute import capacity
+from nova_blockmig.compute import compute_node
+from nova_blockmig.core import capacity
 from nova_blockmig.core import model
-from nova_blockmig.core import resources
-from nova_blockmig.core import sizes
+from nova_blockmig.core import resource_check
 from nova_blockmig.core import verdict
 from nova_blockmig.tests.unit import base
 
@@ -81,7 +81,7 @@ def record(row: dict[str, str]) -> dict[str, Any]:
     return {**columns, **ratios, 'host': 'server-01', 'updated_at': written}
 
 
-def incoming(row: dict[str, str]) -> list[sizes.Incoming]:
+def incoming(row: dict[str, str]) -> list[capacity.Incoming]:
     """One instance that the record counts, and one that it does not.
 
     All that is left to write is the former's where there is one.
@@ -89,8 +89,10 @@ def incoming(row: dict[str, str]) -> list[sizes.Incoming]:
     new, counted = size(row['incoming']), size(row['incoming counted'])
     left = size(row.get('left to write', '0'))
     return [
-        sizes.Incoming('new', new, new, 0 if counted else left),
-        sizes.Incoming('old', counted, counted, left if counted else 0, True),
+        capacity.Incoming('new', new, new, 0 if counted else left),
+        capacity.Incoming(
+            'old', counted, counted, left if counted else 0, True
+        ),
     ]
 
 
@@ -122,8 +124,8 @@ class Case(base.TestCase):
 class RamTableTest(Case):
     def test_rows(self):
         for row in rows('ram.csv'):
-            host = capacity.from_row(record(row), NOW)
-            result = resources.check_ram(
+            host = compute_node.from_row(record(row), NOW)
+            result = resource_check.check_ram(
                 size(row['need']), host, incoming(row)
             )
             self.assert_row(row, result)
@@ -133,21 +135,21 @@ class DiskTableTest(Case):
     def check(self, row):
         base = size(row['image base'])
         mode = model.OverCommit(row['mode'])
-        room = sizes.DiskRoom(
+        room = capacity.DiskSpace(
             free_bytes=size_or_none(row['free now']),
             reserved_bytes=size(row['reserve']),
-            base=sizes.ImageBase(base, base) if base else None,
+            base=capacity.ImageBase(base, base) if base else None,
         )
-        there = resources.available_disk(
-            capacity.from_row(record(row), NOW), mode, room, incoming(row)
+        there = resource_check.available_disk(
+            compute_node.from_row(record(row), NOW), mode, room, incoming(row)
         )
         # The size that does not count is one that could not fit.
         need, other = size(row['need']), size('1000 GiB')
         if mode is model.OverCommit.ACTUAL:
-            disk = sizes.DiskNeed('disk', other, need)
+            disk = capacity.DiskNeed('disk', other, need)
         else:
-            disk = sizes.DiskNeed('disk', need, other, other)
-        return resources.check_disk([disk], mode, there)
+            disk = capacity.DiskNeed('disk', need, other, other)
+        return resource_check.check_disk([disk], mode, there)
 
     def test_rows(self):
         for row in rows('disk.csv'):

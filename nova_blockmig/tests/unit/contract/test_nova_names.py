@@ -16,8 +16,8 @@ import fixtures
 import nova.version
 
 from nova_blockmig import version
-from nova_blockmig.compute import nova_names
 from nova_blockmig.tests.contract import moved
+from nova_blockmig.tests.contract import nova_names
 from nova_blockmig.tests.contract import novasource
 from nova_blockmig.tests.contract import uses
 from nova_blockmig.tests.unit import base
@@ -165,7 +165,7 @@ class MovedTest(base.TestCase):
         before = moved.unlisted(self.installed())
         self.useFixture(
             fixtures.MonkeyPatch(
-                'nova_blockmig.compute.nova_names.NAMES',
+                'nova_blockmig.tests.contract.nova_names.NAMES',
                 tuple(
                     name
                     for name in nova_names.NAMES
@@ -176,9 +176,9 @@ class MovedTest(base.TestCase):
         )
         self.assertEqual(
             {
-                'aborted.py: _compute',
                 'driver.py: init_host',
-                'filled.py: nova.virt.images.convert_image',
+                'flatten.py: _compute',
+                'inline_disks.py: nova.virt.images.convert_image',
             },
             {*moved.unlisted(self.installed())} - {*before},
         )

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Tests of host-made content on its way."""
+"""Tests of host-generated content on its way."""
 
 from collections.abc import Iterator
 import hashlib

@@ -16,8 +16,8 @@ from nova_blockmig.core import model
 from nova_blockmig.core import plan
 from nova_blockmig.tests.unit import base
 
-OURS = plan.Facts(destination=plan.Peer.OURS)
-STOCK = plan.Facts(destination=plan.Peer.STOCK)
+BLOCKMIG = plan.Facts(destination=plan.Peer.BLOCKMIG)
+IN_TREE = plan.Facts(destination=plan.Peer.IN_TREE)
 
 
 def disk(name='disk', base=None, **kwargs):
@@ -35,8 +35,8 @@ def disk(name='disk', base=None, **kwargs):
 
 
 IMAGE = disk('disk', model.BaseKind.IMAGE)
-EPHEMERAL = disk('disk.eph0', model.BaseKind.HOST_MADE)
-SWAP = disk('disk.swap', model.BaseKind.HOST_MADE)
+EPHEMERAL = disk('disk.eph0', model.BaseKind.HOST_GENERATED)
+SWAP = disk('disk.swap', model.BaseKind.HOST_GENERATED)
 UNSHELVED = disk('disk', model.BaseKind.OTHER)
 ALONE = disk('disk.eph0')
 CONFIG = disk('disk.config', format='raw', read_only=True)
@@ -45,81 +45,103 @@ VOLUME_GROUP = disk('uuid_disk', format='raw', file=False)
 LUKS = disk('disk', readable=False)
 
 
-def travel(item, facts, packed=None, limit=100):
+def method(item, facts, packed=None, limit=100):
     sizes = {} if packed is None else {item.name: packed}
-    (route,) = plan.routes([item], facts, sizes, limit)
-    return route.travel
+    (disk_plan,) = plan.disk_plans([item], facts, sizes, limit)
+    return disk_plan.method
 
 
 class TravelTest(base.TestCase):
     def test_image_base_is_fetched_by_either_driver(self):
-        self.assertEqual(model.Travel.FETCH, travel(IMAGE, OURS))
-        self.assertEqual(model.Travel.FETCH, travel(IMAGE, STOCK))
+        self.assertEqual(model.TransferMethod.FETCH, method(IMAGE, BLOCKMIG))
+        self.assertEqual(model.TransferMethod.FETCH, method(IMAGE, IN_TREE))
 
     def test_image_that_left_glance_is_flattened(self):
         for peer in plan.Peer:
             facts = plan.Facts(destination=peer, image_available=False)
-            self.assertEqual(model.Travel.FLATTEN, travel(IMAGE, facts))
+            self.assertEqual(
+                model.TransferMethod.FLATTEN, method(IMAGE, facts)
+            )
 
     def test_base_that_is_no_image_is_flattened(self):
-        self.assertEqual(model.Travel.FLATTEN, travel(UNSHELVED, OURS))
-        self.assertEqual(model.Travel.FLATTEN, travel(UNSHELVED, STOCK))
+        self.assertEqual(
+            model.TransferMethod.FLATTEN, method(UNSHELVED, BLOCKMIG)
+        )
+        self.assertEqual(
+            model.TransferMethod.FLATTEN, method(UNSHELVED, IN_TREE)
+        )
 
     def test_disk_without_base_is_copied(self):
         for item in (ALONE, VFAT_CONFIG):
-            self.assertEqual(model.Travel.COPY, travel(item, OURS))
-            self.assertEqual(model.Travel.COPY, travel(item, STOCK))
+            self.assertEqual(model.TransferMethod.COPY, method(item, BLOCKMIG))
+            self.assertEqual(model.TransferMethod.COPY, method(item, IN_TREE))
 
     def test_host_made_base_is_carried_up_to_the_limit(self):
-        self.assertEqual(model.Travel.CARRY, travel(SWAP, OURS, 100))
-        self.assertEqual(model.Travel.FLATTEN, travel(SWAP, OURS, 101))
+        self.assertEqual(
+            model.TransferMethod.INLINE, method(SWAP, BLOCKMIG, 100)
+        )
+        self.assertEqual(
+            model.TransferMethod.FLATTEN, method(SWAP, BLOCKMIG, 101)
+        )
 
     def test_host_made_base_too_large_to_pack_is_flattened(self):
-        (route,) = plan.routes([SWAP], OURS, {SWAP.name: None}, 100)
-        self.assertEqual(model.Travel.FLATTEN, route.travel)
+        (disk_plan,) = plan.disk_plans(
+            [SWAP], BLOCKMIG, {SWAP.name: None}, 100
+        )
+        self.assertEqual(model.TransferMethod.FLATTEN, disk_plan.method)
 
     def test_host_made_base_is_flattened_for_a_stock_destination(self):
-        self.assertEqual(model.Travel.FLATTEN, travel(EPHEMERAL, STOCK))
+        self.assertEqual(
+            model.TransferMethod.FLATTEN, method(EPHEMERAL, IN_TREE)
+        )
 
     def test_config_drive_is_carried_or_refused(self):
-        self.assertEqual(model.Travel.CARRY, travel(CONFIG, OURS, 100))
-        self.assertEqual(model.Travel.REFUSE, travel(CONFIG, OURS, 101))
-        self.assertEqual(model.Travel.REFUSE, travel(CONFIG, STOCK))
+        self.assertEqual(
+            model.TransferMethod.INLINE, method(CONFIG, BLOCKMIG, 100)
+        )
+        self.assertEqual(
+            model.TransferMethod.REFUSE, method(CONFIG, BLOCKMIG, 101)
+        )
+        self.assertEqual(model.TransferMethod.REFUSE, method(CONFIG, IN_TREE))
 
     def test_read_only_disk_that_is_no_plain_file_is_refused(self):
         for item in (
-            disk('disk.config', model.BaseKind.HOST_MADE, read_only=True),
+            disk('disk.config', model.BaseKind.HOST_GENERATED, read_only=True),
             disk('disk.config', read_only=True),
         ):
-            self.assertFalse(plan.may_carry(item, OURS))
-            self.assertEqual(model.Travel.REFUSE, travel(item, OURS))
+            self.assertFalse(plan.may_inline(item, BLOCKMIG))
+            self.assertEqual(
+                model.TransferMethod.REFUSE, method(item, BLOCKMIG)
+            )
 
     def test_block_device_and_encrypted_disk_are_refused(self):
         for item in (VOLUME_GROUP, LUKS):
-            for facts in (OURS, STOCK):
-                self.assertEqual(model.Travel.REFUSE, travel(item, facts))
+            for facts in (BLOCKMIG, IN_TREE):
+                self.assertEqual(
+                    model.TransferMethod.REFUSE, method(item, facts)
+                )
 
     def test_full_copy_needs_no_base(self):
-        facts = plan.Facts(destination=plan.Peer.OURS, full_copy=True)
+        facts = plan.Facts(destination=plan.Peer.BLOCKMIG, full_copy=True)
         for item in (IMAGE, EPHEMERAL, SWAP, UNSHELVED, ALONE):
-            self.assertFalse(plan.may_carry(item, facts))
-            self.assertEqual(model.Travel.COPY, travel(item, facts))
+            self.assertFalse(plan.may_inline(item, facts))
+            self.assertEqual(model.TransferMethod.COPY, method(item, facts))
 
     def test_full_copy_still_carries_the_config_drive(self):
-        facts = plan.Facts(destination=plan.Peer.OURS, full_copy=True)
-        self.assertTrue(plan.may_carry(CONFIG, facts))
-        self.assertEqual(model.Travel.CARRY, travel(CONFIG, facts, 1))
+        facts = plan.Facts(destination=plan.Peer.BLOCKMIG, full_copy=True)
+        self.assertTrue(plan.may_inline(CONFIG, facts))
+        self.assertEqual(model.TransferMethod.INLINE, method(CONFIG, facts, 1))
 
     def test_full_copy_to_stock_is_flattened(self):
-        facts = plan.Facts(destination=plan.Peer.STOCK, full_copy=True)
-        self.assertEqual(model.Travel.FLATTEN, travel(IMAGE, facts))
-        self.assertEqual(model.Travel.COPY, travel(ALONE, facts))
+        facts = plan.Facts(destination=plan.Peer.IN_TREE, full_copy=True)
+        self.assertEqual(model.TransferMethod.FLATTEN, method(IMAGE, facts))
+        self.assertEqual(model.TransferMethod.COPY, method(ALONE, facts))
 
     def test_every_route_says_why(self):
         for item in (IMAGE, EPHEMERAL, UNSHELVED, ALONE, CONFIG, LUKS):
-            for facts in (OURS, STOCK):
-                (route,) = plan.routes([item], facts, {}, 100)
-                self.assertNotEqual('', route.reason)
+            for facts in (BLOCKMIG, IN_TREE):
+                (disk_plan,) = plan.disk_plans([item], facts, {}, 100)
+                self.assertNotEqual('', disk_plan.reason)
 
 
 class MayCarryTest(base.TestCase):
@@ -127,49 +149,52 @@ class MayCarryTest(base.TestCase):
         worth = {
             item.name
             for item in (IMAGE, EPHEMERAL, SWAP, CONFIG, VOLUME_GROUP)
-            if plan.may_carry(item, OURS)
+            if plan.may_inline(item, BLOCKMIG)
         }
         self.assertEqual({'disk.eph0', 'disk.swap', 'disk.config'}, worth)
 
     def test_nothing_for_a_stock_destination(self):
         for item in (EPHEMERAL, SWAP, CONFIG):
-            self.assertFalse(plan.may_carry(item, STOCK))
+            self.assertFalse(plan.may_inline(item, IN_TREE))
 
 
 class LimitTest(base.TestCase):
     """The limit holds for the instance as a whole."""
 
-    def routes(self, packed, limit):
+    def disk_plans(self, packed, limit):
         disks = [EPHEMERAL, SWAP, CONFIG]
         return {
-            route.disk.name: route.travel
-            for route in plan.routes(disks, OURS, packed, limit)
+            disk_plan.disk.name: disk_plan.method
+            for disk_plan in plan.disk_plans(disks, BLOCKMIG, packed, limit)
         }
 
     def test_config_drive_comes_first(self):
         packed = {'disk.eph0': 50, 'disk.swap': 40, 'disk.config': 60}
         self.assertEqual(
             {
-                'disk.eph0': model.Travel.FLATTEN,
-                'disk.swap': model.Travel.CARRY,
-                'disk.config': model.Travel.CARRY,
+                'disk.eph0': model.TransferMethod.FLATTEN,
+                'disk.swap': model.TransferMethod.INLINE,
+                'disk.config': model.TransferMethod.INLINE,
             },
-            self.routes(packed, 100),
+            self.disk_plans(packed, 100),
         )
 
     def test_all_fit_exactly(self):
         packed = {'disk.eph0': 50, 'disk.swap': 40, 'disk.config': 10}
         self.assertEqual(
-            {model.Travel.CARRY}, set(self.routes(packed, 100).values())
+            {model.TransferMethod.INLINE},
+            set(self.disk_plans(packed, 100).values()),
         )
 
     def test_routes_keep_the_order_of_the_disks(self):
         packed = {'disk.eph0': 1, 'disk.swap': 2, 'disk.config': 3}
         self.assertEqual(
             ['disk.eph0', 'disk.swap', 'disk.config'],
-            list(self.routes(packed, 100)),
+            list(self.disk_plans(packed, 100)),
         )
 
     def test_limit_zero_carries_nothing(self):
         packed = {'disk.eph0': 1, 'disk.swap': 1, 'disk.config': 1}
-        self.assertNotIn(model.Travel.CARRY, self.routes(packed, 0).values())
+        self.assertNotIn(
+            model.TransferMethod.INLINE, self.disk_plans(packed, 0).values()
+        )

@@ -20,8 +20,8 @@ through; the driver and whoever asks beforehand use the same ones.
 from collections.abc import Iterable
 from collections.abc import Sequence
 
+from nova_blockmig.core import capacity
 from nova_blockmig.core import model
-from nova_blockmig.core import sizes
 from nova_blockmig.core import verdict
 
 _WHAT_TO_DO = (
@@ -31,35 +31,35 @@ _WHAT_TO_DO = (
 
 
 def available_ram(
-    capacity: sizes.HostCapacity, incoming: Sequence[sizes.Incoming] = ()
+    host: capacity.HostCapacity, incoming: Sequence[capacity.Incoming] = ()
 ) -> verdict.Available:
     """memory x ratio - used - incoming; Nova's conductor has the first two."""
-    if capacity.stale:
-        return _stale(capacity)
-    total = int(capacity.memory_bytes * capacity.ram_allocation_ratio)
+    if host.stale:
+        return _stale(host)
+    total = int(host.memory_bytes * host.ram_allocation_ratio)
     coming = sum(i.memory_bytes for i in incoming if not i.counted)
     return _sum(
-        (f'memory x {capacity.ram_allocation_ratio:g}', total),
-        ('used', -capacity.memory_used_bytes),
+        (f'memory x {host.ram_allocation_ratio:g}', total),
+        ('used', -host.memory_used_bytes),
         ('incoming migrations', -coming),
     )
 
 
 def check_ram(
     need_bytes: int,
-    capacity: sizes.HostCapacity,
-    incoming: Sequence[sizes.Incoming] = (),
+    host: capacity.HostCapacity,
+    incoming: Sequence[capacity.Incoming] = (),
 ) -> verdict.Row:
     """Whether the memory of the instance's flavor fits."""
-    there = available_ram(capacity, incoming)
+    there = available_ram(host, incoming)
     return verdict.Row(verdict.Resource.RAM, need_bytes, there)
 
 
 def available_disk(
-    capacity: sizes.HostCapacity,
+    host: capacity.HostCapacity,
     mode: model.OverCommit,
-    room: sizes.DiskRoom,
-    incoming: Sequence[sizes.Incoming] = (),
+    room: capacity.DiskSpace,
+    incoming: Sequence[capacity.Incoming] = (),
 ) -> verdict.Available:
     """Room for the disks of an instance once its image is in the cache.
 
@@ -69,21 +69,21 @@ def available_disk(
 
     :param mode: VIRTUAL or ACTUAL.
     """
-    if capacity.stale:
-        return _stale(capacity)
-    least = capacity.disk_available_least_bytes
+    if host.stale:
+        return _stale(host)
+    least = host.disk_available_least_bytes
     if mode is model.OverCommit.ACTUAL:
         # Nova's local_gb_used has the reserve in it.
-        local = int(capacity.local_bytes * capacity.disk_allocation_ratio)
-        label = f'local_gb x {capacity.disk_allocation_ratio:g}'
+        local = int(host.local_bytes * host.disk_allocation_ratio)
+        label = f'local_gb x {host.disk_allocation_ratio:g}'
         record = [
             (label, local),
-            ('local_gb_used', -capacity.local_used_bytes),
+            ('local_gb_used', -host.local_used_bytes),
         ]
     elif least is None:
         return verdict.Available(
             None,
-            unknown=f'the record of {capacity.host} has no '
+            unknown=f'the record of {host.host} has no '
             f'disk_available_least; {_WHAT_TO_DO}',
         )
     else:
@@ -107,7 +107,7 @@ def available_disk(
 
 
 def check_image_base(
-    base: sizes.ImageBase, disk: verdict.Available
+    base: capacity.ImageBase, disk: verdict.Available
 ) -> verdict.Row:
     """Whether the image can be fetched, before any disk is there.
 
@@ -125,7 +125,7 @@ def check_image_base(
 
 
 def check_disk(
-    needs: Sequence[sizes.DiskNeed],
+    needs: Sequence[capacity.DiskNeed],
     mode: model.OverCommit,
     available: verdict.Available,
 ) -> verdict.Row:
@@ -139,11 +139,11 @@ def check_disk(
     )
 
 
-def _stale(capacity: sizes.HostCapacity) -> verdict.Available:
+def _stale(host: capacity.HostCapacity) -> verdict.Available:
     return verdict.Available(
         None,
-        unknown=f'the record of {capacity.host} is '
-        f'{capacity.age_seconds:.0f} seconds old; {_WHAT_TO_DO}',
+        unknown=f'the record of {host.host} is '
+        f'{host.age_seconds:.0f} seconds old; {_WHAT_TO_DO}',
     )
 
 

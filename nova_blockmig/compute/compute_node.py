@@ -24,7 +24,7 @@ import nova.conf
 from oslo_utils import timeutils
 from oslo_utils import units
 
-from nova_blockmig.core import sizes
+from nova_blockmig.core import capacity
 
 CONF = nova.conf.CONF
 
@@ -38,7 +38,7 @@ def from_row(
     row: Mapping[str, Any],
     now: datetime.datetime | None = None,
     confirmed_seconds: float | None = None,
-) -> sizes.HostCapacity:
+) -> capacity.HostCapacity:
     """Read a compute_nodes record.
 
     :param row: the record as Nova hands it to the driver: the dict that
@@ -57,7 +57,7 @@ def from_row(
     else:
         used_mb = memory_mb - free_ram_mb
     least_gb = row.get('disk_available_least')
-    return sizes.HostCapacity(
+    return capacity.HostCapacity(
         host=row.get('host') or 'the destination',
         memory_bytes=memory_mb * units.Mi,
         memory_used_bytes=used_mb * units.Mi,

@@ -22,8 +22,8 @@ from nova import objects
 import nova.conf
 from oslo_config import fixture as config_fixture
 
-from nova_blockmig.compute import inflight
-from nova_blockmig.core import sizes
+from nova_blockmig.compute import incoming
+from nova_blockmig.core import capacity
 from nova_blockmig.tests.unit import base
 
 MIB, GIB = 2**20, 2**30
@@ -51,15 +51,15 @@ def migration(uuid, **values):
 
 class NeedsTest(base.TestCase):
     def test_by_flavor(self):
-        incoming = inflight.needs(instance(A))
-        self.assertEqual(2 * GIB, incoming.memory_bytes)
-        self.assertEqual(15 * GIB + 512 * MIB, incoming.disk_bytes)
-        self.assertEqual(incoming.disk_bytes, incoming.left_bytes)
+        need = incoming.needs(instance(A))
+        self.assertEqual(2 * GIB, need.memory_bytes)
+        self.assertEqual(15 * GIB + 512 * MIB, need.disk_bytes)
+        self.assertEqual(need.disk_bytes, need.left_bytes)
 
     def test_a_volume_backed_instance_has_no_root_disk(self):
         one = instance(A)
         one.image_ref = ''
-        self.assertEqual(5 * GIB + 512 * MIB, inflight.needs(one).disk_bytes)
+        self.assertEqual(5 * GIB + 512 * MIB, incoming.needs(one).disk_bytes)
 
 
 class OthersTest(base.TestCase):
@@ -69,7 +69,7 @@ class OthersTest(base.TestCase):
         conf = self.useFixture(config_fixture.Config(nova.conf.CONF))
         conf.config(instances_path=self.path, host='server-01')
         self.now = 1000.0
-        self.reservations = inflight.Reservations(lambda: self.now)
+        self.reservations = incoming.Reservations(lambda: self.now)
         self.context = mock.Mock()
         self.migrations: list[types.SimpleNamespace] = []
         self.instances = [instance(uuid) for uuid in (A, B, C)]
@@ -91,7 +91,7 @@ class OthersTest(base.TestCase):
         return patched
 
     def others(self, counted=()):
-        found = inflight.others(
+        found = incoming.others(
             self.context, instance(SELF), self.reservations, counted
         )
         return {one.instance: one for one in found}
@@ -128,7 +128,7 @@ class OthersTest(base.TestCase):
 
     def test_not_the_instance_itself(self):
         self.migrations = [migration(SELF)]
-        self.reservations.hold(inflight.needs(instance(SELF)), 'x', 60)
+        self.reservations.hold(incoming.needs(instance(SELF)), 'x', 60)
         self.assertEqual({}, self.others())
 
     def test_an_instance_that_is_gone(self):
@@ -170,7 +170,7 @@ class OthersTest(base.TestCase):
         self.assertEqual((False, True), (found[A].counted, found[B].counted))
 
     def test_a_promise_counts_until_the_database_shows_it(self):
-        promise = sizes.Incoming(A, 1, 2, 3)
+        promise = capacity.Incoming(A, 1, 2, 3)
         self.reservations.hold(promise, 'x', 60)
         self.assertEqual(promise, self.others()[A])
         self.migrations = [migration(A)]
@@ -181,10 +181,12 @@ class ReservationsTest(base.TestCase):
     def setUp(self):
         super().setUp()
         self.now = 1000.0
-        self.reservations = inflight.Reservations(lambda: self.now)
+        self.reservations = incoming.Reservations(lambda: self.now)
 
     def hold(self, uuid, check='x', seconds=60):
-        self.reservations.hold(sizes.Incoming(uuid, 1, 1, 1), check, seconds)
+        self.reservations.hold(
+            capacity.Incoming(uuid, 1, 1, 1), check, seconds
+        )
 
     @property
     def held(self):
@@ -213,7 +215,7 @@ class ReservationsTest(base.TestCase):
         self.assertEqual([], self.held)
 
     def test_nothing_is_left_to_write_of_what_has_arrived(self):
-        promise = sizes.Incoming(A, 1, 2, 3)
+        promise = capacity.Incoming(A, 1, 2, 3)
         self.reservations.hold(promise, 'x', 60)
         self.reservations.arrived(A)
         (held,) = self.reservations.current()

@@ -13,37 +13,40 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nova_blockmig.core import marks
+from nova_blockmig.core import handshake
 from nova_blockmig.tests.unit import base
 
 
 class MarksTest(base.TestCase):
     def test_stock_names_bear_no_mark(self):
         for name in ('tmpk3j2_x', 'tmp.blockmig', 'tmp.blockmig-1', ''):
-            self.assertIsNone(marks.read_destination(name))
-            self.assertIsNone(marks.read_source(name))
+            self.assertIsNone(handshake.read_destination(name))
+            self.assertIsNone(handshake.read_source(name))
 
     def test_the_source_mark_hides_the_destination_mark(self):
-        mark = marks.DestinationMark(version=1, images_type='qcow2')
-        name = marks.mark_source(marks.mark_destination('tmpabc', mark), 1)
-        self.assertEqual(1, marks.read_source(name))
-        self.assertIsNone(marks.read_destination(name))
+        mark = handshake.PeerInfo(version=1, images_type='qcow2')
+        name = handshake.mark_source(
+            handshake.mark_destination('tmpabc', mark), 1
+        )
+        self.assertEqual(1, handshake.read_source(name))
+        self.assertIsNone(handshake.read_destination(name))
 
     @given(
         st.integers(min_value=0, max_value=999999),
         st.sampled_from(['qcow2', 'raw', 'lvm', 'rbd', 'ploop']),
     )
     def test_marks_come_back(self, version, images_type):
-        mark = marks.DestinationMark(version, images_type)
-        name = marks.mark_destination('tmpabc', mark)
-        self.assertEqual(mark, marks.read_destination(name))
+        mark = handshake.PeerInfo(version, images_type)
+        name = handshake.mark_destination('tmpabc', mark)
+        self.assertEqual(mark, handshake.read_destination(name))
         self.assertEqual(
-            version, marks.read_source(marks.mark_source(name, version))
+            version,
+            handshake.read_source(handshake.mark_source(name, version)),
         )
 
     def test_a_marked_name_is_a_file_name(self):
-        name = marks.mark_destination(
-            'tmpabcdefgh', marks.DestinationMark(999999, 'p' * 16)
+        name = handshake.mark_destination(
+            'tmpabcdefgh', handshake.PeerInfo(999999, 'p' * 16)
         )
         self.assertNotIn('/', name)
         self.assertLess(len(name), 255)

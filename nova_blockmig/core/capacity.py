@@ -97,7 +97,7 @@ class ImageBase:
 
 
 @dataclasses.dataclass(frozen=True)
-class DiskRoom:
+class DiskSpace:
     """What the destination measures, and what its configuration says.
 
     :ivar free_bytes: free in the file system of ``instances_path`` now;

@@ -21,7 +21,7 @@ from nova import exception
 from nova.virt import images
 from nova.virt.libvirt import config as vconfig
 
-from nova_blockmig.compute import disks
+from nova_blockmig.compute import disk_info
 from nova_blockmig.host import headers
 from nova_blockmig.tests.unit import base
 
@@ -79,17 +79,17 @@ class TestDiskInfoFor(DisksTestCase):
                 'disk_size': GIB,
                 'over_committed_disk_size': 19 * GIB,
             },
-            disks.disk_info_for(disk('vda'), set()),
+            disk_info.disk_info_for(disk('vda'), set()),
         )
 
     def test_without_backing_file(self) -> None:
-        info = disks.disk_info_for(disk('vda'), set())
+        info = disk_info.disk_info_for(disk('vda'), set())
         assert info is not None
         self.assertIsNone(info['backing_file'])
 
     def test_more_allocated_than_virtual(self) -> None:
         self.read_header.return_value = header(allocated_bytes=21 * GIB)
-        info = disks.disk_info_for(disk('vda'), set())
+        info = disk_info.disk_info_for(disk('vda'), set())
         assert info is not None
         self.assertEqual(0, info['over_committed_disk_size'])
 
@@ -104,7 +104,7 @@ class TestDiskInfoFor(DisksTestCase):
             disk('vda', source_path=None),
             disk('vol'),
         ):
-            self.assertIsNone(disks.disk_info_for(device, {'vol'}))
+            self.assertIsNone(disk_info.disk_info_for(device, {'vol'}))
         self.read_header.assert_not_called()
 
     def test_header_left_to_nova(self) -> None:
@@ -114,12 +114,12 @@ class TestDiskInfoFor(DisksTestCase):
             header(encrypted=True),
         ):
             self.read_header.return_value = found
-            self.assertIsNone(disks.disk_info_for(disk('vda'), set()))
+            self.assertIsNone(disk_info.disk_info_for(disk('vda'), set()))
 
     def test_errors_are_left_to_nova(self) -> None:
         for code in (errno.ENOENT, errno.EACCES, errno.ESTALE, errno.EIO):
             self.read_header.side_effect = OSError(code, 'x')
-            self.assertIsNone(disks.disk_info_for(disk('vda'), set()))
+            self.assertIsNone(disk_info.disk_info_for(disk('vda'), set()))
 
 
 class TestInstanceDiskInfo(DisksTestCase):
@@ -135,7 +135,7 @@ class TestInstanceDiskInfo(DisksTestCase):
         ]
 
     def paths(self, guest: Any, volumes: Any = None) -> list[str]:
-        infos = disks.instance_disk_info(guest, volumes, self.stock)
+        infos = disk_info.instance_disk_info(guest, volumes, self.stock)
         return [info['path'] for info in infos]
 
     def test_order_is_that_of_the_devices(self) -> None:
@@ -179,7 +179,7 @@ class TestInstanceDiskInfo(DisksTestCase):
     def test_nova_gets_the_same_block_devices(self) -> None:
         volumes = {'block_device_mapping': [{'mount_device': 'vda'}]}
         stock = mock.Mock(return_value=[])
-        disks.instance_disk_info(config(disk('vda')), volumes, stock)
+        disk_info.instance_disk_info(config(disk('vda')), volumes, stock)
         self.assertIs(volumes, stock.call_args.args[1])
 
     def test_containers_are_nova_s(self) -> None:
@@ -192,7 +192,7 @@ class TestInstanceDiskInfo(DisksTestCase):
         stock = mock.Mock(side_effect=exception.DiskNotFound(location='x'))
         self.assertRaises(
             exception.DiskNotFound,
-            disks.instance_disk_info,
+            disk_info.instance_disk_info,
             config(disk('a'), disk('b')),
             None,
             stock,
@@ -217,7 +217,7 @@ class TestImageHeader(DisksTestCase):
         ).mock
 
     def test_understood(self) -> None:
-        self.assertEqual(header(), disks.image_header('/x'))
+        self.assertEqual(header(), disk_info.image_header('/x'))
         self.qemu_img.assert_not_called()
 
     def test_asks_qemu_img_once(self) -> None:
@@ -229,7 +229,7 @@ class TestImageHeader(DisksTestCase):
                 backing_file='base',
                 backing_format='raw',
             ),
-            disks.image_header('/x'),
+            disk_info.image_header('/x'),
         )
         # Never without the format, or a guest could choose it.
         self.qemu_img.assert_called_once_with('/x', format='qcow2')
@@ -240,12 +240,12 @@ class TestImageHeader(DisksTestCase):
         self.info.format_specific = {
             'data': {'compat': '0.10', 'data-file': 'x'}
         }
-        found = disks.image_header('/x')
+        found = disk_info.image_header('/x')
         self.assertTrue(found.has_data_file)
         self.assertTrue(found.encrypted)
         self.assertEqual(2, found.version)
 
     def test_unreadable(self) -> None:
         self.read_header.side_effect = PermissionError(errno.EACCES, 'x')
-        self.assertRaises(PermissionError, disks.image_header, '/x')
+        self.assertRaises(PermissionError, disk_info.image_header, '/x')
         self.qemu_img.assert_not_called()

@@ -16,7 +16,7 @@ from unittest import mock
 
 import fixtures
 
-from nova_blockmig.compute import paused
+from nova_blockmig.compute import paused_guests
 from nova_blockmig.core import errors
 from nova_blockmig.tests.unit import base
 
@@ -34,7 +34,7 @@ class PausedTest(base.TestCase):
         self.migrations = []
         self.actions = []
         self.objects = self.useFixture(
-            fixtures.MockPatchObject(paused, 'objects')
+            fixtures.MockPatchObject(paused_guests, 'objects')
         ).mock
         self.objects.MigrationList.get_by_filters.side_effect = lambda *args: (
             self.migrations
@@ -52,7 +52,7 @@ class PausedTest(base.TestCase):
         )
 
     def check(self, not_copied=('sda',)):
-        paused.assert_may_move(
+        paused_guests.assert_may_move(
             self.driver, mock.sentinel.ctx, self.instance, not_copied
         )
 

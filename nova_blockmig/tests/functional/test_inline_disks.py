@@ -31,7 +31,7 @@ from nova.virt.libvirt import utils as libvirt_utils
 from oslo_config import fixture as config_fixture
 import testtools
 
-from nova_blockmig.compute import filled
+from nova_blockmig.compute import inline_disks
 from nova_blockmig.core import content
 from nova_blockmig.core import errors
 from nova_blockmig.host import headers
@@ -98,7 +98,7 @@ class FilledTestCase(testtools.TestCase):
 
     def fill(self, size: int, disk_format: str = 'qcow2') -> None:
         info = self.info(size, disk_format)
-        filled.make(mock.Mock(), self.instance_dir, info, self.pack())
+        inline_disks.make(mock.Mock(), self.instance_dir, info, self.pack())
         self.assertEqual(['disk.eph0'], os.listdir(self.instance_dir))
 
     def assert_same(self, disk_format: str) -> None:
@@ -218,7 +218,7 @@ class TestDisk(FilledTestCase):
         for disk_format in ('qcow2', 'raw'):
             self.assertRaises(
                 errors.PayloadRefused,
-                filled.make,
+                inline_disks.make,
                 mock.Mock(),
                 self.instance_dir,
                 self.info(64 * MIB, disk_format),
@@ -255,7 +255,7 @@ class TestFormat(FilledTestCase):
         self.assertEqual('qcow2', self.format_after_hard_reboot())
 
     def test_ours_has_noted_the_format_before(self) -> None:
-        filled.record_format(
+        inline_disks.record_format(
             self.driver,
             self.instance,
             self.instance_dir,

@@ -13,9 +13,9 @@
 
 """Tests of the formulas that the truth tables do not reach."""
 
+from nova_blockmig.core import capacity
 from nova_blockmig.core import model
-from nova_blockmig.core import resources
-from nova_blockmig.core import sizes
+from nova_blockmig.core import resource_check
 from nova_blockmig.core import verdict
 from nova_blockmig.tests.unit import base
 
@@ -34,17 +34,17 @@ def host(**values):
         'disk_allocation_ratio': 1.0,
         'disk_available_least_bytes': 62 * GIB,
     }
-    return sizes.HostCapacity(**{**given, **values})
+    return capacity.HostCapacity(**{**given, **values})
 
 
 class ImageBaseTest(base.TestCase):
     """The fetch needs more than what stays: the download goes at its end."""
 
     def check(self, free, kept=10 * GIB, peak=12 * GIB):
-        base = sizes.ImageBase(kept, peak)
-        room = sizes.DiskRoom(free_bytes=free, base=base)
-        disk = resources.available_disk(host(), VIRTUAL, room)
-        return resources.check_image_base(base, disk), disk
+        base = capacity.ImageBase(kept, peak)
+        room = capacity.DiskSpace(free_bytes=free, base=base)
+        disk = resource_check.available_disk(host(), VIRTUAL, room)
+        return resource_check.check_image_base(base, disk), disk
 
     def test_it_has_to_fit_at_its_largest(self):
         self.assertTrue(self.check(12 * GIB)[0].fits)
@@ -61,42 +61,42 @@ class ImageBaseTest(base.TestCase):
         )
 
     def test_unknown_size_does_not_fit(self):
-        base = sizes.ImageBase(0, 0, unknown='Glance is down')
+        base = capacity.ImageBase(0, 0, unknown='Glance is down')
         there = verdict.Available(GIB)
-        row = resources.check_image_base(base, there)
+        row = resource_check.check_image_base(base, there)
         self.assertFalse(row.fits)
         self.assertIn('Glance is down', row.summary())
 
     def test_unknown_room_holds_nothing(self):
-        room = sizes.DiskRoom(free_bytes=GIB)
-        disk = resources.available_disk(
+        room = capacity.DiskSpace(free_bytes=GIB)
+        disk = resource_check.available_disk(
             host(disk_available_least_bytes=None), VIRTUAL, room
         )
-        row = resources.check_image_base(sizes.ImageBase(1, 1), disk)
+        row = resource_check.check_image_base(capacity.ImageBase(1, 1), disk)
         self.assertFalse(row.fits)
         self.assertIn('no disk_available_least', row.summary())
 
 
 class DiskNeedTest(base.TestCase):
     def test_virtual_is_all_that_it_can_grow_to(self):
-        disk = sizes.DiskNeed('disk.eph0', 20, 3, 5)
+        disk = capacity.DiskNeed('disk.eph0', 20, 3, 5)
         self.assertEqual(20, disk.bytes(VIRTUAL))
 
     def test_actual_is_what_there_is_and_what_is_added(self):
-        disk = sizes.DiskNeed('disk.eph0', 20, 3, 5)
+        disk = capacity.DiskNeed('disk.eph0', 20, 3, 5)
         self.assertEqual(8, disk.bytes(ACTUAL))
 
     def test_disks_add_up(self):
-        needs = [sizes.DiskNeed('a', 20, 3), sizes.DiskNeed('b', 7, 2)]
+        needs = [capacity.DiskNeed('a', 20, 3), capacity.DiskNeed('b', 7, 2)]
         there = verdict.Available(27)
-        row = resources.check_disk(needs, VIRTUAL, there)
+        row = resource_check.check_disk(needs, VIRTUAL, there)
         self.assertEqual((27, True), (row.need_bytes, row.fits))
 
 
 class StaleTest(base.TestCase):
     def test_age_is_told(self):
         old = host(age_seconds=721.4, stale_after_seconds=300)
-        row = resources.check_ram(1, old)
+        row = resource_check.check_ram(1, old)
         self.assertFalse(row.fits)
         self.assertIn('server-01 is 721 seconds old', row.summary())
 

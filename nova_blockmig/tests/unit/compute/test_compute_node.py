@@ -18,10 +18,10 @@ from typing import Any
 
 import nova.conf
 from nova.objects import base as objects_base
-from nova.objects import compute_node
+from nova.objects import compute_node as compute_node_object
 from oslo_config import fixture as config_fixture
 
-from nova_blockmig.compute import capacity
+from nova_blockmig.compute import compute_node
 from nova_blockmig.tests.unit import base
 
 GIB = 2**30
@@ -51,61 +51,61 @@ class Case(base.TestCase):
 class FromRowTest(Case):
     def test_what_nova_makes_of_its_record(self):
         """Its dates have a time zone, and columns may be left out."""
-        node = compute_node.ComputeNode(**ROW)
+        node = compute_node_object.ComputeNode(**ROW)
         row = objects_base.obj_to_primitive(node)
         self.assertIsNotNone(row['updated_at'].tzinfo)
         self.assertEqual(
-            capacity.from_row(ROW, NOW), capacity.from_row(row, NOW)
+            compute_node.from_row(ROW, NOW), compute_node.from_row(row, NOW)
         )
 
     def test_a_record_that_was_never_updated(self):
         row = {**ROW, 'updated_at': None}
         age = (NOW - ROW['created_at']).total_seconds()
-        self.assertEqual(age, capacity.from_row(row, NOW).age_seconds)
+        self.assertEqual(age, compute_node.from_row(row, NOW).age_seconds)
 
     def test_an_idle_host_confirms_a_record_that_is_not_rewritten(self):
         later = NOW + datetime.timedelta(days=1)
-        host = capacity.from_row(ROW, later, confirmed_seconds=30.0)
+        host = compute_node.from_row(ROW, later, confirmed_seconds=30.0)
         self.assertEqual(30.0, host.age_seconds)
         self.assertFalse(host.stale)
 
     def test_a_confirmation_that_is_old_itself(self):
         later = NOW + datetime.timedelta(days=1)
-        self.assertTrue(capacity.from_row(ROW, later, 301.0).stale)
+        self.assertTrue(compute_node.from_row(ROW, later, 301.0).stale)
 
     def test_a_new_record_needs_no_confirmation(self):
-        host = capacity.from_row(ROW, ROW['updated_at'], 301.0)
+        host = compute_node.from_row(ROW, ROW['updated_at'], 301.0)
         self.assertFalse(host.stale)
 
     def test_columns_that_are_not_there(self):
-        host = capacity.from_row({}, NOW)
+        host = compute_node.from_row({}, NOW)
         self.assertEqual('the destination', host.host)
         self.assertIsNone(host.disk_available_least_bytes)
         self.assertEqual(0, host.memory_bytes)
 
     def test_now_is_the_default(self):
-        host = capacity.from_row({**ROW, 'updated_at': NOW})
+        host = compute_node.from_row({**ROW, 'updated_at': NOW})
         self.assertTrue(host.stale)
 
     def test_ratio_of_nova_conf(self):
         self.conf.config(ram_allocation_ratio=None)
         self.conf.config(initial_ram_allocation_ratio=1.5)
         row = {**ROW, 'ram_allocation_ratio': 0.0}
-        self.assertEqual(1.5, capacity.from_row(row).ram_allocation_ratio)
+        self.assertEqual(1.5, compute_node.from_row(row).ram_allocation_ratio)
         self.conf.config(ram_allocation_ratio=2.0)
-        self.assertEqual(2.0, capacity.from_row(row).ram_allocation_ratio)
+        self.assertEqual(2.0, compute_node.from_row(row).ram_allocation_ratio)
 
     def test_ratio_zero_everywhere_is_no_over_commit(self):
         self.conf.config(disk_allocation_ratio=0.0)
         self.conf.config(initial_disk_allocation_ratio=0.0)
         row = {**ROW, 'disk_allocation_ratio': None}
-        self.assertEqual(1.0, capacity.from_row(row).disk_allocation_ratio)
+        self.assertEqual(1.0, compute_node.from_row(row).disk_allocation_ratio)
 
 
 class StaleAfterTest(Case):
     def stale_after(self, seconds):
         self.conf.config(update_resources_interval=seconds)
-        return capacity.stale_after()
+        return compute_node.stale_after()
 
     def test_five_runs(self):
         self.assertEqual(300, self.stale_after(0))
@@ -118,20 +118,20 @@ class StaleAfterTest(Case):
 class WithoutNullTest(base.TestCase):
     def test_null_becomes_zero(self):
         row = {**ROW, 'disk_available_least': None, 'free_disk_gb': None}
-        calm = capacity.without_null(row)
+        calm = compute_node.without_null(row)
         self.assertEqual(0, calm['disk_available_least'])
         self.assertEqual(0, calm['free_disk_gb'])
 
     def test_the_rest_stays(self):
-        self.assertEqual(ROW, capacity.without_null(ROW))
+        self.assertEqual(ROW, compute_node.without_null(ROW))
 
     def test_the_record_itself_stays(self):
         row = {**ROW, 'disk_available_least': None}
-        capacity.without_null(row)
+        compute_node.without_null(row)
         self.assertIsNone(row['disk_available_least'])
 
 
 class ReservedTest(Case):
     def test_bytes(self):
         self.conf.config(reserved_host_disk_mb=2048)
-        self.assertEqual(2 * GIB, capacity.reserved_bytes())
+        self.assertEqual(2 * GIB, compute_node.reserved_bytes())

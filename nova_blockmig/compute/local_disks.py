@@ -20,7 +20,7 @@ from typing import Any
 from nova import exception
 from nova.virt.libvirt import imagecache
 
-from nova_blockmig.compute import disks
+from nova_blockmig.compute import disk_info
 from nova_blockmig.core import errors
 from nova_blockmig.core import model
 from nova_blockmig.host import headers
@@ -101,7 +101,7 @@ def _disk(
 
 def _header(name: str, path: str) -> headers.ImageHeader:
     try:
-        return disks.image_header(path)
+        return disk_info.image_header(path)
     except OSError as exc:
         raise errors.SourceUnreadable(
             name, path, exc.strerror or str(exc)
@@ -135,7 +135,7 @@ def _base(
         and header.backing_format == 'raw'
         and os.path.getsize(base) <= header.virtual_bytes
     ):
-        kind = model.BaseKind.HOST_MADE
+        kind = model.BaseKind.HOST_GENERATED
     return model.Base(base, kind)
 
 

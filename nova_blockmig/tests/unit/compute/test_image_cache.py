@@ -11,7 +11,7 @@
 # under the License.
 
 
-"""Tests of what fetching an image would take."""
+"""Tests of what the image cache holds, needs and fetches."""
 
 import os
 import types
@@ -22,9 +22,10 @@ from nova import exception
 import nova.conf
 from nova.image import glance
 from nova.virt.libvirt import imagecache
+from nova.virt.libvirt import utils as libvirt_utils
 from oslo_config import fixture as config_fixture
 
-from nova_blockmig.compute import image_base
+from nova_blockmig.compute import image_cache
 from nova_blockmig.tests.unit import base
 
 IMAGE = 'c5a6b1b4-3f5c-4f57-a7ae-6d4b8a0b9c11'
@@ -51,7 +52,7 @@ class ToFetchTest(base.TestCase):
         self.call.return_value = {'virtual_size': 2 * GIB}
 
     def to_fetch(self):
-        return image_base.to_fetch('context', self.instance, self.api)
+        return image_cache.to_fetch('context', self.instance, self.api)
 
     def sizes(self):
         base = self.to_fetch()
@@ -124,3 +125,40 @@ class ToFetchTest(base.TestCase):
         base = self.to_fetch()
         self.assertIn(IMAGE, base.unknown)
         self.assertIn('timed out', base.unknown)
+
+
+class KernelsTest(base.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.path = self.useFixture(fixtures.TempDir()).path
+        self.driver = mock.Mock()
+        self.by_name = self.driver.image_backend.by_name
+
+    def fetch(self, kernel='k', ramdisk='r'):
+        self.instance = types.SimpleNamespace(
+            kernel_id=kernel, ramdisk_id=ramdisk
+        )
+        image_cache.fetch_kernels(
+            self.driver, mock.sentinel.ctx, self.instance, self.path
+        )
+        return [call.args[1] for call in self.by_name.call_args_list]
+
+    def test_as_spawn_fetches_them(self):
+        self.assertEqual(['kernel', 'ramdisk'], self.fetch())
+        self.by_name.return_value.cache.assert_any_call(
+            fetch_func=libvirt_utils.fetch_raw_image,
+            context=mock.sentinel.ctx,
+            filename=imagecache.get_cache_fname('k'),
+            image_id='k',
+        )
+
+    def test_disk_images_have_none(self):
+        self.assertEqual([], self.fetch(kernel='', ramdisk=''))
+
+    def test_no_ramdisk_without_a_kernel(self):
+        self.assertEqual([], self.fetch(kernel=None))
+
+    def test_what_is_there_is_kept(self):
+        with open(os.path.join(self.path, 'kernel'), 'wb'):
+            pass
+        self.assertEqual(['ramdisk'], self.fetch())

@@ -25,12 +25,12 @@ from nova.objects import migrate_data
 from nova.virt.libvirt import driver as libvirt_driver
 from oslo_config import fixture as config_fixture
 
-from nova_blockmig.compute import check
-from nova_blockmig.compute import image_base
-from nova_blockmig.compute import inflight
-from nova_blockmig.core import marks
+from nova_blockmig.compute import image_cache
+from nova_blockmig.compute import incoming
+from nova_blockmig.compute import resource_check
+from nova_blockmig.core import capacity
+from nova_blockmig.core import handshake
 from nova_blockmig.core import model
-from nova_blockmig.core import sizes
 from nova_blockmig.host import files
 from nova_blockmig.tests.unit import base
 
@@ -80,8 +80,8 @@ class Case(base.TestCase):
         conf.config(reserved_host_disk_mb=0)
         conf.config(group='libvirt', images_type='qcow2')
         self.log = self.useFixture(fixtures.FakeLogger())
-        self.others = self.fake(inflight, 'others', return_value=())
-        self.base = self.fake(image_base, 'to_fetch', return_value=None)
+        self.others = self.fake(incoming, 'others', return_value=())
+        self.base = self.fake(image_cache, 'to_fetch', return_value=None)
         self.fake(files, 'free_bytes', side_effect=lambda _: FREE)
         self.driver = mock.Mock()
 
@@ -92,7 +92,7 @@ class Case(base.TestCase):
 
     def checker(self, mode=model.OverCommit.VIRTUAL):
         policy = model.Policy(disk_over_commit=mode)
-        return check.ResourceCheck(self.driver, policy)
+        return resource_check.ResourceCheck(self.driver, policy)
 
 
 class AtDestinationTest(Case):
@@ -161,7 +161,7 @@ class AtDestinationTest(Case):
         self.assertEqual(1023, self.run_check().disk_available_mb)
 
     def test_a_negative_number_never_reaches_the_source(self):
-        """Stock Nova would refuse an instance without local disks."""
+        """The in-tree driver would refuse an instance without local disks."""
         self.assertEqual(
             0, self.run_check(disk_available_least=-7).disk_available_mb
         )
@@ -181,7 +181,7 @@ class AtDestinationTest(Case):
         self.assertEqual(62 * 1024, self.run_check().disk_available_mb)
 
     def test_incoming_migrations(self):
-        coming = sizes.Incoming('other', 4 * GIB, 50 * GIB, 50 * GIB)
+        coming = capacity.Incoming('other', 4 * GIB, 50 * GIB, 50 * GIB)
         self.others.return_value = (coming,)
         message = self.refusal()
         self.assertIn('incoming migrations -4 GiB', message)
@@ -189,11 +189,11 @@ class AtDestinationTest(Case):
         self.assertEqual(12 * 1024, data.disk_available_mb)
 
     def test_image_base(self):
-        self.base.return_value = sizes.ImageBase(2 * GIB, 63 * GIB)
+        self.base.return_value = capacity.ImageBase(2 * GIB, 63 * GIB)
         message = self.refusal(free_ram_mb=1)
         self.assertIn('RAM: needs 4 GiB', message)
         self.assertIn('image base: needs 63 GiB, 62 GiB available', message)
-        self.base.return_value = sizes.ImageBase(2 * GIB, 62 * GIB)
+        self.base.return_value = capacity.ImageBase(2 * GIB, 62 * GIB)
         self.assertEqual(60 * 1024, self.run_check().disk_available_mb)
 
     def test_names(self):
@@ -337,7 +337,7 @@ class MeasuringTest(Case):
 
 
 class DiskNeedsTest(Case):
-    def needs(self, travel, base=True):
+    def needs(self, method, base=True):
         path = self.useFixture(fixtures.TempDir()).join('base')
         with open(path, 'wb') as file:
             file.write(b'x' * MIB)
@@ -350,38 +350,47 @@ class DiskNeedsTest(Case):
             format='qcow2',
             virtual_bytes=5 * GIB,
             allocated_bytes=3 * MIB,
-            base=model.Base(path, model.BaseKind.HOST_MADE) if base else None,
+            base=model.Base(path, model.BaseKind.HOST_GENERATED)
+            if base
+            else None,
         )
-        return check.disk_needs([model.Route(disk, travel, 'a reason')])
+        return resource_check.disk_needs(
+            [model.DiskPlan(disk, method, 'a reason')]
+        )
 
     def test_a_base_that_comes_along_is_added(self):
         # COPY: all of it, with VIR_MIGRATE_NON_SHARED_DISK.
-        for travel in (
-            model.Travel.CARRY,
-            model.Travel.FLATTEN,
-            model.Travel.COPY,
+        for method in (
+            model.TransferMethod.INLINE,
+            model.TransferMethod.FLATTEN,
+            model.TransferMethod.COPY,
         ):
-            (need,) = self.needs(travel)
+            (need,) = self.needs(method)
             self.assertEqual(
-                sizes.DiskNeed('disk.eph0', 5 * GIB, 3 * MIB, self.allocated),
+                capacity.DiskNeed(
+                    'disk.eph0', 5 * GIB, 3 * MIB, self.allocated
+                ),
                 need,
             )
             self.assertGreaterEqual(self.allocated, MIB)
             self.assertLess(self.allocated, GIB)
 
     def test_a_base_that_is_fetched_is_the_destinations(self):
-        self.assertEqual(0, self.needs(model.Travel.FETCH)[0].added_bytes)
+        self.assertEqual(
+            0, self.needs(model.TransferMethod.FETCH)[0].added_bytes
+        )
 
     def test_no_base(self):
         self.assertEqual(
-            0, self.needs(model.Travel.CARRY, base=False)[0].added_bytes
+            0,
+            self.needs(model.TransferMethod.INLINE, base=False)[0].added_bytes,
         )
 
 
 class AtSourceTest(Case):
     NEEDS = (
-        sizes.DiskNeed('disk', 10 * GIB, 217 * MIB),
-        sizes.DiskNeed('disk.eph0', 5 * GIB, 0, MIB),
+        capacity.DiskNeed('disk', 10 * GIB, 217 * MIB),
+        capacity.DiskNeed('disk.eph0', 5 * GIB, 0, MIB),
     )
 
     def run_check(self, available, flag=None, ours='', policy='virtual'):
@@ -411,9 +420,9 @@ class AtSourceTest(Case):
             self.assert_boundary(218 * MIB, flag=True, policy=policy)
 
     def test_our_destination_says_skip(self):
-        mark = marks.DestinationMark(version=1, images_type='qcow2')
-        name = marks.mark_destination('', mark)
-        for ours in (name, marks.mark_source(name, 1)):
+        mark = handshake.PeerInfo(version=1, images_type='qcow2')
+        name = handshake.mark_destination('', mark)
+        for ours in (name, handshake.mark_source(name, 1)):
             for policy in model.OverCommit:
                 self.run_check(0, ours=ours, policy=policy)
 

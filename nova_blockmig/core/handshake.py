@@ -13,10 +13,10 @@
 """How the two hosts of a migration tell each other that they run this driver.
 
 Nova's live migration data is a versioned object: attributes of ours do not
-travel in it. What does travel, untouched by a stock peer, is the name of the
-empty file by which the hosts find out whether they share storage. The
-destination chooses it and the source receives it; the source hands the data
-back, and the destination still knows the name that it chose.
+travel in it. What does, untouched by a peer with the in-tree driver, is the
+name of the empty file by which the hosts find out whether they share storage.
+The destination chooses it and the source receives it; the source hands the
+data back, and the destination still knows the name that it chose.
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ _SOURCE = re.compile(r'\.blockmig-source-(\d{1,6})$')
 
 
 @dataclasses.dataclass(frozen=True)
-class DestinationMark:
+class PeerInfo:
     """What the destination says of itself.
 
     :ivar version: the version of the disk info payload that it reads.
@@ -39,17 +39,17 @@ class DestinationMark:
     images_type: str
 
 
-def mark_destination(filename: str, mark: DestinationMark) -> str:
+def mark_destination(filename: str, mark: PeerInfo) -> str:
     """The name of the shared storage test file, with the mark on it."""
     return f'{filename}.blockmig-{mark.version}-{mark.images_type}'
 
 
-def read_destination(filename: str) -> DestinationMark | None:
-    """The destination's mark; None if it runs the stock driver."""
+def read_destination(filename: str) -> PeerInfo | None:
+    """The destination's mark; None if it runs the in-tree driver."""
     found = _DESTINATION.search(filename)
     if found is None:
         return None
-    return DestinationMark(version=int(found[1]), images_type=found[2])
+    return PeerInfo(version=int(found[1]), images_type=found[2])
 
 
 def mark_source(filename: str, version: int) -> str:
@@ -58,6 +58,6 @@ def mark_source(filename: str, version: int) -> str:
 
 
 def read_source(filename: str) -> int | None:
-    """The source's payload version; None if it runs the stock driver."""
+    """The source's payload version; None if it runs the in-tree driver."""
     found = _SOURCE.search(filename)
     return None if found is None else int(found[1])

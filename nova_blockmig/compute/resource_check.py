@@ -31,14 +31,14 @@ from nova.virt.libvirt import driver as libvirt_driver
 from oslo_log import log as logging
 from oslo_utils import units
 
-from nova_blockmig.compute import capacity
-from nova_blockmig.compute import image_base
+from nova_blockmig.compute import compute_node
+from nova_blockmig.compute import image_cache
 from nova_blockmig.compute import images_type
-from nova_blockmig.compute import inflight
-from nova_blockmig.core import marks
+from nova_blockmig.compute import incoming
+from nova_blockmig.core import capacity
+from nova_blockmig.core import handshake
 from nova_blockmig.core import model
-from nova_blockmig.core import resources
-from nova_blockmig.core import sizes
+from nova_blockmig.core import resource_check
 from nova_blockmig.core import verdict
 from nova_blockmig.host import files
 
@@ -59,7 +59,7 @@ class ResourceCheck:
         self._policy = policy
         # Looking at what is on its way and adding to it are one step.
         self._lock = threading.Lock()
-        self._reservations = inflight.Reservations()
+        self._reservations = incoming.Reservations()
         self._measured: tuple[frozenset[str], ...] = ()
         self._measured_at: float | None = None
 
@@ -99,7 +99,7 @@ class ResourceCheck:
 
         Sets ``disk_available_mb`` of the migrate data, and
         ``disk_over_commit`` where the request leaves it open, so that a
-        source with the stock driver checks as well. It stays unset for
+        source with the in-tree driver checks as well. It stays unset for
         ``[blockmig] disk_over_commit = skip``.
 
         :param row: this host's compute_nodes record.
@@ -111,31 +111,31 @@ class ResourceCheck:
         mode = self._mode(disk_over_commit)
         base = None
         if mode is not model.OverCommit.SKIP:
-            base = image_base.to_fetch(
+            base = image_cache.to_fetch(
                 context, instance, self._driver._image_api
             )
-        host = capacity.from_row(row, confirmed_seconds=self._confirmed())
+        host = compute_node.from_row(row, confirmed_seconds=self._confirmed())
         with self._lock:
-            incoming = inflight.others(
+            others = incoming.others(
                 context, instance, self._reservations, self._counted()
             )
             disk = None
             if mode is not model.OverCommit.SKIP:
-                disk = resources.available_disk(
-                    host, mode, _room(base), incoming
+                disk = resource_check.available_disk(
+                    host, mode, _room(base), others
                 )
-            outcome = _on_host(instance, host, base, disk, incoming)
+            outcome = _on_host(instance, host, base, disk, others)
             _assert_fits(outcome)
             self._reservations.hold(
-                inflight.needs(instance), data.filename, CONF.long_rpc_timeout
+                incoming.needs(instance), data.filename, CONF.long_rpc_timeout
             )
         lines = [outcome.sentence()]
         if disk is not None:
-            # A stock source refuses a negative number even if it has
-            # nothing to copy.
+            # The in-tree driver on the source refuses a negative number even
+            # if it has nothing to copy.
             data.disk_available_mb = max(0, disk.bytes or 0) // units.Mi
             data.disk_over_commit = mode is model.OverCommit.ACTUAL
-            lines.append(resources.check_disk((), mode, disk).offer())
+            lines.append(resource_check.check_disk((), mode, disk).offer())
         LOG.info('Resource check: %s', '; '.join(lines), instance=instance)
 
     def source_agreed(self, instance: Any) -> None:
@@ -180,13 +180,14 @@ class ResourceCheck:
         self,
         instance: Any,
         data: Any,
-        needs: Sequence[sizes.DiskNeed],
+        needs: Sequence[capacity.DiskNeed],
     ) -> None:
         """Check that the disks fit into what the destination has.
 
-        A stock destination does not say how to check a request that leaves
-        it open; the number it sends is for virtual sizes. One of ours says
-        it, unless there is nothing to check.
+        A destination with the in-tree driver does not say how to check a
+        request that leaves it open; the number it sends is for virtual
+        sizes. One with nova-blockmig says it, unless there is nothing to
+        check.
 
         :param data: the migrate data, with either host's mark on its
             filename if the destination is one of ours.
@@ -204,30 +205,33 @@ class ResourceCheck:
         if mode is model.OverCommit.SKIP:
             return
         there = verdict.Available(data.disk_available_mb * units.Mi)
-        row = resources.check_disk(needs, mode, there)
+        row = resource_check.check_disk(needs, mode, there)
         outcome = verdict.Verdict(instance.uuid, 'the destination', (row,))
         _assert_fits(outcome)
         LOG.info('Resource check: %s', outcome.sentence(), instance=instance)
 
 
-def disk_needs(routes: Iterable[model.Route]) -> tuple[sizes.DiskNeed, ...]:
+def disk_needs(
+    disk_plans: Iterable[model.DiskPlan],
+) -> tuple[capacity.DiskNeed, ...]:
     """What disks that travel like this need on the destination.
 
     A base that is taken along, in whatever way, adds at most what it
     occupies here. One that is fetched is the image cache's.
     """
     return tuple(
-        sizes.DiskNeed(
-            name=route.disk.name,
-            virtual_bytes=route.disk.virtual_bytes,
-            allocated_bytes=route.disk.allocated_bytes,
+        capacity.DiskNeed(
+            name=disk_plan.disk.name,
+            virtual_bytes=disk_plan.disk.virtual_bytes,
+            allocated_bytes=disk_plan.disk.allocated_bytes,
             added_bytes=(
-                files.allocated_bytes(route.disk.base.path)
-                if route.disk.base and route.travel is not model.Travel.FETCH
+                files.allocated_bytes(disk_plan.disk.base.path)
+                if disk_plan.disk.base
+                and disk_plan.method is not model.TransferMethod.FETCH
                 else 0
             ),
         )
-        for route in routes
+        for disk_plan in disk_plans
     )
 
 
@@ -237,22 +241,22 @@ def _ours(filename: str) -> bool:
     The source marks the name only if the destination has.
     """
     return (
-        marks.read_destination(filename) is not None
-        or marks.read_source(filename) is not None
+        handshake.read_destination(filename) is not None
+        or handshake.read_source(filename) is not None
     )
 
 
-def _room(base: sizes.ImageBase | None) -> sizes.DiskRoom:
+def _room(base: capacity.ImageBase | None) -> capacity.DiskSpace:
     in_files = images_type.effective() in ('qcow2', 'raw', 'ploop')
-    return sizes.DiskRoom(
+    return capacity.DiskSpace(
         free_bytes=files.free_bytes(CONF.instances_path) if in_files else None,
-        reserved_bytes=capacity.reserved_bytes(),
+        reserved_bytes=compute_node.reserved_bytes(),
         base=base,
     )
 
 
 def _promise_seconds() -> int:
-    interval = capacity.interval()
+    interval = compute_node.interval()
     if interval is None:
         return _PROMISE_SECONDS
     return max(_PROMISE_SECONDS, _PROMISE_RUNS * interval)
@@ -260,16 +264,16 @@ def _promise_seconds() -> int:
 
 def _on_host(
     instance: Any,
-    host: sizes.HostCapacity,
-    base: sizes.ImageBase | None,
+    host: capacity.HostCapacity,
+    base: capacity.ImageBase | None,
     disk: verdict.Available | None,
-    incoming: Sequence[sizes.Incoming],
+    others: Sequence[capacity.Incoming],
 ) -> verdict.Verdict:
     """The rows that are known at the destination."""
-    need = inflight.needs(instance).memory_bytes
-    rows = [resources.check_ram(need, host, incoming)]
+    need = incoming.needs(instance).memory_bytes
+    rows = [resource_check.check_ram(need, host, others)]
     if base is not None and disk is not None:
-        rows.append(resources.check_image_base(base, disk))
+        rows.append(resource_check.check_image_base(base, disk))
     return verdict.Verdict(instance.uuid, host.host, tuple(rows))
 
 

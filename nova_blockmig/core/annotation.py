@@ -28,27 +28,27 @@ KEY = 'nova_blockmig'
 VERSION = content.VERSION
 
 
-class BadNote(Exception):
+class BadAnnotation(Exception):
     """The note of a disk is malformed. Never holds content."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Note:
+class DiskAnnotation:
     """How the destination comes by one disk.
 
-    :ivar travel: copy, fetch or carry (flattened disks are copied).
+    :ivar method: copy, fetch or carry (flattened disks are copied).
     :ivar digest: content digest of the base on the source, if the
         destination is to compare it.
     :ivar packed: the content that travels, for carry.
     """
 
-    travel: model.Travel
+    method: model.TransferMethod
     digest: str | None = None
     packed: content.Packed | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A dict of plain values for the disk info."""
-        note: dict[str, Any] = {'version': VERSION, 'travel': self.travel}
+        note: dict[str, Any] = {'version': VERSION, 'method': self.method}
         if self.digest is not None:
             note['digest'] = self.digest
         if self.packed is not None:
@@ -56,33 +56,33 @@ class Note:
         return note
 
 
-def read(info: Mapping[str, Any]) -> Note | None:
-    """The note in one disk's info; None if its source runs stock Nova.
+def read(info: Mapping[str, Any]) -> DiskAnnotation | None:
+    """The note in one disk's info; None if its source runs the in-tree driver.
 
-    :raises BadNote: it is there, but not as we write it.
+    :raises BadAnnotation: it is there, but not as we write it.
     """
     raw = info.get(KEY)
     if raw is None:
         return None
     if not isinstance(raw, dict):
-        raise BadNote('it is no JSON object')
+        raise BadAnnotation('it is no JSON object')
     if raw.get('version') != VERSION:
-        raise BadNote(
+        raise BadAnnotation(
             f'its version is {raw.get("version")!r}, this host reads {VERSION}'
         )
     try:
-        travel = model.Travel(str(raw.get('travel')))
+        method = model.TransferMethod(str(raw.get('method')))
     except ValueError:
-        raise BadNote('it does not say how the disk travels') from None
+        raise BadAnnotation('it does not say how the disk travels') from None
     digest = raw.get('digest')
     if digest is not None and not isinstance(digest, str):
-        raise BadNote('its digest is no string')
+        raise BadAnnotation('its digest is no string')
     packed = None
-    if travel is model.Travel.CARRY:
+    if method is model.TransferMethod.INLINE:
         try:
             packed = content.Packed.from_json(raw.get('content'))
         except content.BadPayload as exc:
-            raise BadNote(str(exc)) from exc
-    elif travel not in (model.Travel.COPY, model.Travel.FETCH):
-        raise BadNote(f'a disk cannot arrive by {travel.value}')
-    return Note(travel=travel, digest=digest, packed=packed)
+            raise BadAnnotation(str(exc)) from exc
+    elif method not in (model.TransferMethod.COPY, model.TransferMethod.FETCH):
+        raise BadAnnotation(f'a disk cannot arrive by {method.value}')
+    return DiskAnnotation(method=method, digest=digest, packed=packed)

@@ -24,7 +24,7 @@ from nova import objects
 import nova.conf
 from oslo_utils import units
 
-from nova_blockmig.core import sizes
+from nova_blockmig.core import capacity
 from nova_blockmig.host import files
 
 CONF = nova.conf.CONF
@@ -37,7 +37,7 @@ _ON_THEIR_WAY = ['accepted', 'queued', 'preparing', 'running']
 
 @dataclasses.dataclass
 class _Reservation:
-    incoming: sizes.Incoming
+    incoming: capacity.Incoming
     token: str
     until: float
     checked: bool = False
@@ -55,7 +55,7 @@ class Reservations:
         self._held: dict[str, _Reservation] = {}
 
     def hold(
-        self, incoming: sizes.Incoming, token: str, seconds: float
+        self, incoming: capacity.Incoming, token: str, seconds: float
     ) -> None:
         """Promise room to an instance; a promise it had is replaced."""
         self._held[incoming.instance] = _Reservation(
@@ -86,7 +86,7 @@ class Reservations:
         """It does not come: take the promise back."""
         self._held.pop(instance_uuid, None)
 
-    def current(self) -> tuple[sizes.Incoming, ...]:
+    def current(self) -> tuple[capacity.Incoming, ...]:
         """The promises that have not run out."""
         now = self._clock()
         for uuid, held in tuple(self._held.items()):
@@ -95,7 +95,7 @@ class Reservations:
         return tuple(held.incoming for held in tuple(self._held.values()))
 
 
-def needs(instance: Any) -> sizes.Incoming:
+def needs(instance: Any) -> capacity.Incoming:
     """What an instance takes at most, by its flavor.
 
     A volume-backed instance has no root disk here.
@@ -105,7 +105,7 @@ def needs(instance: Any) -> sizes.Incoming:
     if instance.image_ref:
         local_gb += flavor.root_gb
     disk = local_gb * units.Gi + flavor.swap * units.Mi
-    return sizes.Incoming(
+    return capacity.Incoming(
         instance=instance.uuid,
         memory_bytes=flavor.memory_mb * units.Mi,
         disk_bytes=disk,
@@ -118,7 +118,7 @@ def others(
     instance: Any,
     reservations: Reservations,
     counted: Collection[str],
-) -> tuple[sizes.Incoming, ...]:
+) -> tuple[capacity.Incoming, ...]:
     """Everything on its way here but the instance itself.
 
     One trip to the database, two if anything is on its way.
@@ -135,7 +135,7 @@ def others(
     )
 
 
-def _migrating(context: Any, instance: Any) -> list[sizes.Incoming]:
+def _migrating(context: Any, instance: Any) -> list[capacity.Incoming]:
     # Migrations of other projects count as well.
     context = context.elevated()
     migrations = {
@@ -162,7 +162,9 @@ def _migrating(context: Any, instance: Any) -> list[sizes.Incoming]:
     return [_with_left(needs(i), migrations[i.uuid]) for i in instances]
 
 
-def _with_left(incoming: sizes.Incoming, migration: Any) -> sizes.Incoming:
+def _with_left(
+    incoming: capacity.Incoming, migration: Any
+) -> capacity.Incoming:
     """What the migration may still write here.
 
     libvirt reports 0 bytes for as long as it copies disks of its own accord

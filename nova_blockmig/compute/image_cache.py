@@ -1,0 +1,242 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Glance's images on this host: fetched, trusted, and what they take.
+
+The only module that knows where Nova's image cache keeps a base.
+"""
+
+import glob
+import os
+from typing import Any
+
+from nova import exception
+import nova.conf
+from nova.image import glance
+from nova.virt.libvirt import imagecache
+from nova.virt.libvirt import utils as libvirt_utils
+from oslo_concurrency import lockutils
+from oslo_log import log as logging
+from oslo_utils import units
+
+from nova_blockmig.compute import images_type
+from nova_blockmig.compute import offload
+from nova_blockmig.core import capacity
+from nova_blockmig.core import errors
+from nova_blockmig.host import digests
+from nova_blockmig.host import headers
+
+CONF = nova.conf.CONF
+LOG = logging.getLogger(__name__)
+
+_RAW = ('raw', 'iso', 'ami', 'aki', 'ari')
+
+
+def cached_path(name: str) -> str:
+    """Where the image cache keeps a base of this name."""
+    return os.path.join(
+        CONF.instances_path, CONF.image_cache.subdirectory_name, name
+    )
+
+
+def verify(
+    driver: Any,
+    context: Any,
+    instance: Any,
+    instance_dir: str,
+    info: dict[str, Any],
+    expected: str,
+) -> None:
+    """Make sure that the base of a new overlay is what the source has.
+
+    A base that differs and that no other instance stands on is fetched anew
+    once. One that is in use is left alone: to replace it would change the
+    disks of the others.
+
+    :param info: the disk's info; ``backing_file`` is the base's name.
+    :param expected: the content digest of the base on the source.
+    :raises errors.BaseDiffers: the bases differ for good.
+    """
+    name = os.path.basename(info['backing_file'])
+    path = cached_path(name)
+    found = digests.CACHE.digest(path, offload.run)
+    if found == expected:
+        return
+    LOG.warning(
+        'The base %(path)s differs from the source: %(found)s here, '
+        '%(expected)s there',
+        {'path': path, 'found': found, 'expected': expected},
+        instance=instance,
+    )
+    overlay = os.path.join(instance_dir, os.path.basename(info['path']))
+    users = in_use_by(path, besides=overlay)
+    if users:
+        LOG.warning(
+            'The base %(path)s is left as it is: %(users)s stand on it',
+            {'path': path, 'users': ', '.join(users)},
+            instance=instance,
+        )
+        raise errors.BaseDiffers(path, expected, found)
+    _fetch_anew(driver, context, instance, instance_dir, info, path)
+    found = digests.CACHE.digest(path, offload.run)
+    if found != expected:
+        raise errors.BaseDiffers(path, expected, found)
+    LOG.info(
+        'The base %(path)s was fetched anew and now equals the source',
+        {'path': path},
+        instance=instance,
+    )
+
+
+def in_use_by(path: str, besides: str) -> list[str]:
+    """The overlays on this host that stand on a base.
+
+    :param besides: an overlay that does not count.
+    """
+    users = []
+    for disk in glob.glob(os.path.join(CONF.instances_path, '*', 'disk*')):
+        if disk == besides or not os.path.isfile(disk):
+            continue
+        try:
+            header = headers.read_header(disk)
+        except OSError:
+            # It went away meanwhile, and its need of the base with it.
+            continue
+        if header is not None and header.backing_file == path:
+            users.append(disk)
+    return users
+
+
+def _fetch_anew(
+    driver: Any,
+    context: Any,
+    instance: Any,
+    instance_dir: str,
+    info: dict[str, Any],
+    path: str,
+) -> None:
+    """Let Nova's image cache fetch the base and make the overlay again."""
+    # The image cache's own lock (nova.virt.libvirt.imagebackend), so that
+    # nobody fetches while the old base goes.
+    with lockutils.lock(
+        os.path.basename(path),
+        'nova-',
+        external=True,
+        lock_path=os.path.join(CONF.instances_path, 'locks'),
+    ):
+        os.unlink(os.path.join(instance_dir, os.path.basename(info['path'])))
+        os.unlink(path)
+    driver._fetch_base(context, instance, instance_dir, info)
+
+
+# What Nova stores as it was downloaded, whatever force_raw_images says.
+
+
+def to_fetch(
+    context: Any, instance: Any, image_api: Any
+) -> capacity.ImageBase | None:
+    """The base that this host would have to fetch for the instance.
+
+    An image that Glance does not give out is not fetched: the source brings
+    its content along. None then, or if the image is cached, or if the disks
+    of this host have no base.
+
+    :param image_api: Nova's image API.
+    """
+    if not instance.image_ref or images_type.effective() != 'qcow2':
+        return None
+    if os.path.exists(
+        cached_path(imagecache.get_cache_fname(instance.image_ref))
+    ):
+        return None
+    try:
+        image = image_api.get(context, instance.image_ref)
+    except (
+        exception.ImageNotFound,
+        exception.ImageNotAuthorized,
+        exception.Forbidden,
+    ):
+        return None
+    except exception.GlanceConnectionFailed as exc:
+        return capacity.ImageBase(
+            0,
+            0,
+            unknown=f'image {instance.image_ref} is not cached and Glance '
+            f'cannot be asked for its size: {exc.format_message()}',
+        )
+    return _sizes(context, instance, image)
+
+
+def _sizes(context: Any, instance: Any, image: Any) -> capacity.ImageBase:
+    """The most that nova.virt.images.fetch_to_raw writes for the image."""
+    size = int(image.get('size') or 0)
+    if image.get('disk_format') in _RAW or not CONF.force_raw_images:
+        return capacity.ImageBase(kept_bytes=size, peak_bytes=size)
+    # A raw file is as long as the disk is large; how much of it is holes is
+    # known only when it is there. Nova refuses an image that is larger than
+    # the flavor's root disk.
+    raw = (
+        _virtual_size(context, instance.image_ref)
+        or instance.flavor.root_gb * units.Gi
+        or size
+    )
+    return capacity.ImageBase(kept_bytes=raw, peak_bytes=size + raw)
+
+
+def _virtual_size(context: Any, image_ref: str) -> int | None:
+    """The image's virtual_size, which Nova's image API leaves out."""
+    try:
+        image = glance.GlanceClientWrapper().call(
+            context, 2, 'get', args=(image_ref,)
+        )
+    except (
+        exception.GlanceConnectionFailed,
+        glance.glanceclient.exc.HTTPException,
+    ) as exc:
+        LOG.debug('Virtual size of image %s unknown: %s', image_ref, exc)
+        return None
+    virtual_size = image.get('virtual_size')
+    return int(virtual_size) if virtual_size else None
+
+
+def fetch_kernels(
+    driver: Any, context: Any, instance: Any, instance_dir: str
+) -> None:
+    """Fetch kernel and ramdisk as Nova's spawn does.
+
+    The in-tree driver fetches them on a migration's destination as if they
+    were disk images and inspects them as such, which a kernel with a boot
+    sector does not pass. They are given to QEMU as they are and never
+    parsed, so spawn does not inspect them, and neither is it needed here.
+    One that is gone from Glance is left to Nova, which can copy it from the
+    source.
+    """
+    wanted = {'kernel': instance.kernel_id, 'ramdisk': instance.ramdisk_id}
+    for name, image_id in wanted.items():
+        # As in Nova, there is no ramdisk without a kernel.
+        if not image_id or not instance.kernel_id:
+            continue
+        if os.path.exists(os.path.join(instance_dir, name)):
+            continue
+        try:
+            driver.image_backend.by_name(instance, name, 'raw').cache(
+                fetch_func=libvirt_utils.fetch_raw_image,
+                context=context,
+                filename=imagecache.get_cache_fname(image_id),
+                image_id=image_id,
+            )
+        except exception.ImageNotFound:
+            LOG.info(
+                'The %(name)s %(image)s is not in Glance',
+                {'name': name, 'image': image_id},
+                instance=instance,
+            )
