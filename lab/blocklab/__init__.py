@@ -12,23 +12,16 @@
 
 """Two compute hosts and a control plane on one machine.
 
-`Lab` is what the demo and the tests use; see `blocklab.lab`. It is imported
-when it is asked for, because `labctl --help` works before anything is
-installed.
+The rooms, each of which imports from those below it only:
+
+commands   what labctl does: up, down, demo, tempest and the rest
+migration  instances, their moves, and what was seen of them
+lab        a lab that is up: its hosts, its cloud, its services
+services   what runs on the hosts, and what keeps it running
+guest      the guest: its image, its disks, what it says on its console
+machine    namespaces, packages, environments, places, errors
+
+services and guest do not know each other. Nothing beyond the standard
+library is imported before a sub-command runs: `labctl --help` works before
+anything is installed.
 """
-
-from typing import TYPE_CHECKING
-from typing import Any
-
-if TYPE_CHECKING:
-    from blocklab.lab import Lab
-
-__all__ = ['Lab']
-
-
-def __getattr__(name: str) -> Any:
-    if name == 'Lab':
-        from blocklab.lab import Lab
-
-        return Lab
-    raise AttributeError(name)

@@ -14,6 +14,6 @@
 
 import sys
 
-from blocklab import cli
+from blocklab.commands import cli
 
 sys.exit(cli.main())

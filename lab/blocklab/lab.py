@@ -12,7 +12,7 @@
 
 """A lab that is up, for those who use it: the demo and the tests.
 
-    lab = blocklab.Lab()                # or Lab('name')
+    lab = blocklab.lab.Lab()                # or Lab('name')
     lab.host('server2').run(['virsh', 'list'])
     lab.cloud.compute.servers()         # openstacksdk, as administrator
     lab.instances_path('server2')       # seen from the machine itself
@@ -20,7 +20,7 @@
     lab.restart(['nova-compute@server2'])
     lab.client('nova', 'live-migration', '--block-migrate', 'med', 'server-01')
 
-Nothing here starts a lab: see `blocklab.up`.
+Nothing here starts a lab: see `blocklab.commands.up`.
 """
 
 from collections.abc import Iterable
@@ -30,22 +30,22 @@ from typing import Any
 
 import psutil
 
-from blocklab import images
-from blocklab import keeping
-from blocklab import layout as layouts
-from blocklab import releases
-from blocklab import run
-from blocklab import services
-from blocklab import settings as lab_settings
-from blocklab.errors import BadInput
-from blocklab.guest import GuestImage
-from blocklab.host import Host
-from blocklab.layout import Layout
-from blocklab.progress import Progress
-from blocklab.releases import Release
-from blocklab.service import Service
-from blocklab.settings import Settings
-from blocklab.supervise import Supervisor
+from blocklab.guest import glance
+from blocklab.guest.disk_image import GuestImage
+from blocklab.machine import layout as layouts
+from blocklab.machine import releases
+from blocklab.machine import subprocesses
+from blocklab.machine.errors import BadInput
+from blocklab.machine.host import Host
+from blocklab.machine.layout import Layout
+from blocklab.machine.progress import Progress
+from blocklab.machine.releases import Release
+from blocklab.services import keeper
+from blocklab.services import services
+from blocklab.services import settings as lab_settings
+from blocklab.services.service import Service
+from blocklab.services.settings import Settings
+from blocklab.services.supervisor import Supervisor
 
 
 class Lab:
@@ -89,7 +89,7 @@ class Lab:
         """An administrator's openstack.connection.Connection."""
         # openstacksdk takes a second to import, which most calls of labctl
         # can do without.
-        from blocklab import cloud
+        from blocklab.services import cloud
 
         self.require_up()
         return cloud.connect(
@@ -146,9 +146,9 @@ class Lab:
     def guest_image(self) -> GuestImage:
         """The files of the guest image: disk, kernel and ramdisk.
 
-        Its disk is in Glance under the name `blocklab.images.NAME`.
+        Its disk is in Glance under the name `blocklab.guest.glance.NAME`.
         """
-        return images.build(self.progress)
+        return glance.build(self.progress)
 
     def credentials(self) -> dict[str, str]:
         """The environment of an administrator's command line."""
@@ -180,10 +180,10 @@ class Lab:
     def client(self, *words: str) -> str:
         """Run a client to its end; what it wrote to standard output.
 
-        :raises blocklab.errors.CommandFailed: the status is not 0.
+        :raises CommandFailed: the status is not 0.
         """
         self.require_up()
-        return run.run(
+        return subprocesses.run(
             f'"{" ".join(words)}"',
             self.client_command(*words),
             extra_environment=self.credentials(),
@@ -193,20 +193,20 @@ class Lab:
         """Restart services, one after the other, and wait for all.
 
         :raises BadInput: no such service, or the lab is down.
-        :raises blocklab.errors.ServiceFailed: one does not come up.
+        :raises ServiceFailed: one does not come up.
         """
         self.require_up()
         chosen = [self.service(name) for name in names]
-        keeper = keeping.Keeper(self.layout, self.supervisor, self.progress)
+        keep = keeper.Keeper(self.layout, self.supervisor, self.progress)
         for service in chosen:
-            keeper.restart(service)
+            keep.restart(service)
         self.wait_until_reporting()
 
     def problems(self) -> dict[str, str]:
         """Service -> what is wrong with it; empty when all is well."""
-        from blocklab import cloud
+        from blocklab.services import cloud
 
-        return keeping.local_problems(
+        return keeper.local_problems(
             self.services, self.supervisor
         ) or cloud.problems(
             self.cloud,
@@ -218,9 +218,9 @@ class Lab:
     def wait_until_reporting(self, patience: float = 300) -> None:
         """Wait until every service is well.
 
-        :raises blocklab.errors.ServiceFailed: one is not, in the end.
+        :raises ServiceFailed: one is not, in the end.
         """
-        keeping.wait(self.problems, self.log_path, patience)
+        keeper.wait(self.problems, self.log_path, patience)
 
     def _began(self) -> dict[str, float]:
         began = {}

@@ -27,12 +27,13 @@ from typing import Any
 
 import testtools
 
-from blocklab import disks
-from blocklab import instance as instances
 from blocklab import lab as labs
-from blocklab import layout as layouts
-from blocklab import scenario
-from blocklab import session
+from blocklab.commands import lock
+from blocklab.commands import up
+from blocklab.guest import disks
+from blocklab.machine import layout as layouts
+from blocklab.migration import instance as instances
+from blocklab.migration import scenario
 
 SOURCE = 'server2'
 DESTINATION = 'server-01'
@@ -71,8 +72,8 @@ class LabTestCase(testtools.TestCase):
             extra=extra or {},
             cinder=cinder or known.cinder,
         )
-        with session.exclusive(self.name) as layout:
-            self.lab = session.bring_up(layout, wanted)
+        with lock.exclusive(self.name) as layout:
+            self.lab = up.bring_up(layout, wanted)
 
     def boot(self, flavor: scenario.Flavor, **options: Any) -> Any:
         """An instance on the source; it is deleted when the test ends."""

@@ -19,9 +19,9 @@ from typing import Any
 
 from openstack import exceptions
 
-from blocklab import migration
-from blocklab import scenario
-from blocklab import ssh
+from blocklab.migration import migration
+from blocklab.migration import scenario
+from blocklab.migration import ssh
 from nova_blockmig.tests.lab import base
 
 FLAVOR = scenario.Flavor(

@@ -16,9 +16,9 @@ The other tests use TCP. Which one it is is Nova's and libvirt's matter; that
 disks and memory take it as well is seen here.
 """
 
-from blocklab import scenario
-from blocklab import ssh
-from blocklab import tls
+from blocklab.migration import scenario
+from blocklab.migration import ssh
+from blocklab.migration import tls
 from nova_blockmig.tests.lab import base
 
 FLAVOR = scenario.Flavor(

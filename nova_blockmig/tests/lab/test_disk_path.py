@@ -22,8 +22,8 @@ from typing import Any
 
 import fixtures
 
-from blocklab import filesystems
-from blocklab import scenario
+from blocklab.guest import filesystems
+from blocklab.migration import scenario
 from nova_blockmig.tests.lab import base
 
 SMALL = scenario.Flavor(

@@ -19,8 +19,8 @@ has volumes only is in test_volumes.
 import re
 from typing import Any
 
-from blocklab import errors
-from blocklab import scenario
+from blocklab.machine import errors
+from blocklab.migration import scenario
 from nova_blockmig.tests.lab import base
 
 MIB = 1 << 20

@@ -15,8 +15,8 @@
 import struct
 from typing import Any
 
-from blocklab import disks
-from blocklab import scenario
+from blocklab.guest import disks
+from blocklab.migration import scenario
 from nova_blockmig.tests.lab import base
 
 GIB = 1 << 30

@@ -25,10 +25,10 @@ from typing import Any
 
 import fixtures
 
-from blocklab import disks
-from blocklab import errors
-from blocklab import migration
-from blocklab import scenario
+from blocklab.guest import disks
+from blocklab.machine import errors
+from blocklab.migration import migration
+from blocklab.migration import scenario
 from nova_blockmig.tests.lab import base
 
 MIB = 1 << 20

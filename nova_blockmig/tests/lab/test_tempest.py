@@ -20,8 +20,8 @@ from collections.abc import Iterable
 import shutil
 from typing import Any
 
-from blocklab import outcomes
-from blocklab import tempest
+from blocklab.commands import outcomes
+from blocklab.commands import tempest
 from nova_blockmig.tests.lab import base
 
 UPSTREAM = 'tempest.api.compute.admin.test_live_migration'

@@ -20,9 +20,9 @@ import dataclasses
 import hashlib
 from typing import Any
 
-from blocklab import disks
-from blocklab import images
-from blocklab import scenario
+from blocklab.guest import disks
+from blocklab.guest import glance
+from blocklab.migration import scenario
 from nova_blockmig.tests.lab import base
 
 DISKS = scenario.Flavor(
@@ -73,7 +73,7 @@ class VolumesTestCase(base.LabTestCase):
         return {
             'source_type': 'image',
             'boot_index': 0,
-            'uuid': self.lab.cloud.image.find_image(images.NAME).id,
+            'uuid': self.lab.cloud.image.find_image(glance.NAME).id,
             'volume_size': 1,
             'delete_on_termination': True,
             **where,

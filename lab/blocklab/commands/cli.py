@@ -1,0 +1,284 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The command line of labctl.
+
+Nothing beyond the standard library is imported before a sub-command runs:
+--help and the refusal of a wrong call work on a bare machine.
+
+Exit codes: 0 done; 1 the lab does not work as it should, or a command that
+was run inside failed; 2 the call or the machine is not fit for it.
+
+A sub-command of another module is registered in `_MODULES`: it has
+`add_parser(subparsers)`, which sets the default `run` of its parser to a
+function that takes the parsed arguments and returns an exit code.
+"""
+
+import argparse
+from collections.abc import Sequence
+import importlib
+import importlib.util
+import os
+import sys
+from typing import Any
+
+from blocklab.machine import layout as layouts
+from blocklab.machine import releases
+from blocklab.machine.errors import LabError
+from blocklab.services import settings
+
+# Looked for beside this module; each adds one sub-command or more.
+_MODULES = ('demo', 'tempest')
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of labctl; every sub-command sets `run`."""
+    top = argparse.ArgumentParser(
+        prog='labctl',
+        description='Two compute hosts and an OpenStack control plane, all '
+        'real, on one machine.',
+        epilog='Labs, and the Python environments that they share, are kept '
+        f'in $LABCTL_ROOT (now {layouts.ROOT}).',
+    )
+    top.add_argument(
+        '--name',
+        default=layouts.default_name(),
+        help='the lab that is meant, of several side by side (default: '
+        '$LABCTL_NAME or %(default)s)',
+    )
+    commands = top.add_subparsers(
+        dest='command', required=True, metavar='COMMAND'
+    )
+    _add_up(commands)
+    _add_simple(commands)
+    _add_inside(commands)
+    for name in _MODULES:
+        if importlib.util.find_spec(f'blocklab.commands.{name}') is not None:
+            module = importlib.import_module(f'blocklab.commands.{name}')
+            module.add_parser(commands)
+    return top
+
+
+def add_choices(command: argparse.ArgumentParser) -> None:
+    """The options of `up`, for sub-commands that bring the lab up."""
+    command.add_argument(
+        '--release',
+        default=releases.DEFAULT,
+        help='OpenStack release: ' + ', '.join(releases.RELEASES)
+        + ' (default: %(default)s)',
+    )  # fmt: skip
+    command.add_argument(
+        '--driver',
+        action='append',
+        default=[],
+        metavar='[HOST=]DRIVER',
+        help='stock or blockmig, for one compute host or both (default: '
+        'blockmig)',
+    )
+    command.add_argument(
+        '--concurrency',
+        action='append',
+        default=[],
+        metavar='[HOST=]BACKEND',
+        help='eventlet or threading, for nova-compute on one host or both '
+        "(default: the release's own)",
+    )
+    command.add_argument(
+        '--set',
+        action='append',
+        default=[],
+        metavar='[HOST:]SECTION.OPTION=VALUE',
+        help="a setting for one host's nova.conf, or for all three hosts'",
+    )
+    command.add_argument(
+        '--with',
+        action='append',
+        choices=settings.OPTIONAL,
+        default=[],
+        dest='optional',
+        help='cinder: volumes, on a file system that all hosts share',
+    )
+
+
+def choices(arguments: argparse.Namespace) -> settings.Choices:
+    """What was chosen with the options of `add_choices`.
+
+    :raises BadInput: a choice does not exist.
+    """
+    release = releases.named(arguments.release)
+    drivers = dict.fromkeys(layouts.COMPUTES, 'blockmig')
+    return settings.Choices(
+        release=release.name,
+        drivers=drivers
+        | settings.per_host('--driver', arguments.driver, settings.DRIVERS),
+        concurrency=settings.per_host(
+            '--concurrency', arguments.concurrency, settings.BACKENDS
+        ),
+        extra=settings.extra_settings(arguments.set),
+        cinder='cinder' in arguments.optional,
+    )
+
+
+def _add_up(commands: Any) -> None:
+    up = commands.add_parser('up', help='bring the lab up')
+    add_choices(up)
+    up.set_defaults(run=_up)
+
+
+def _add_simple(commands: Any) -> None:
+    status = commands.add_parser(
+        'status', help='each service: process, memory, health, log'
+    )
+    status.set_defaults(run=_status)
+    down = commands.add_parser(
+        'down', help='stop everything; leave nothing behind but the data'
+    )
+    down.add_argument(
+        '--wipe', action='store_true', help='remove the data as well'
+    )
+    down.set_defaults(run=_down)
+    reset = commands.add_parser(
+        'reset', help='remove all instances and volumes, keep the services'
+    )
+    reset.set_defaults(run=_reset)
+    restart = commands.add_parser('restart', help='restart services')
+    restart.add_argument('service', nargs='+')
+    restart.set_defaults(run=_restart)
+    logs = commands.add_parser('logs', help="a service's log")
+    logs.add_argument('service')
+    logs.add_argument(
+        '-n', '--lines', type=int, metavar='N', help='the last N lines only'
+    )
+    logs.set_defaults(run=_logs)
+
+
+def _add_inside(commands: Any) -> None:
+    inside = commands.add_parser('exec', help='run a command on a host')
+    inside.add_argument('host')
+    inside.add_argument('words', nargs=argparse.REMAINDER, metavar='CMD')
+    inside.set_defaults(run=_exec)
+    for client in ('openstack', 'nova'):
+        each = commands.add_parser(
+            client,
+            help=f'the {client} client, as administrator',
+            add_help=False,
+            prefix_chars='\0',  # what follows is the client's
+        )
+        each.add_argument('words', nargs='*', metavar='ARGUMENT')
+        each.set_defaults(run=_client)
+
+
+def _up(arguments: argparse.Namespace) -> int:
+    from blocklab.commands import lock
+    from blocklab.commands import up
+
+    with lock.exclusive(arguments.name) as layout:
+        up.bring_up(layout, choices(arguments))
+    return 0
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    from blocklab.commands import status
+
+    return status.show(arguments.name)
+
+
+def _down(arguments: argparse.Namespace) -> int:
+    from blocklab.commands import down
+    from blocklab.commands import lock
+    from blocklab.machine.progress import Progress
+
+    with lock.exclusive(arguments.name) as layout:
+        down.take_down(layout, Progress(), wipe=arguments.wipe)
+    return 0
+
+
+def _reset(arguments: argparse.Namespace) -> int:
+    from blocklab.commands import lock
+    from blocklab.commands import reset
+    from blocklab.lab import Lab
+
+    with lock.exclusive(arguments.name):
+        reset.reset(Lab(arguments.name))
+    return 0
+
+
+def _restart(arguments: argparse.Namespace) -> int:
+    from blocklab.commands import lock
+    from blocklab.lab import Lab
+
+    with lock.exclusive(arguments.name):
+        Lab(arguments.name).restart(arguments.service)
+    return 0
+
+
+def _logs(arguments: argparse.Namespace) -> int:
+    from blocklab.lab import Lab
+
+    path = Lab(arguments.name).log_path(arguments.service)
+    lines = '+1' if arguments.lines is None else str(arguments.lines)
+    os.execvp('tail', ['tail', '-n', lines, str(path)])  # noqa: S606
+
+
+def _exec(arguments: argparse.Namespace) -> int:
+    from blocklab.lab import Lab
+
+    words = arguments.words
+    if words[:1] == ['--']:
+        del words[0]
+    lab = Lab(arguments.name)
+    lab.require_up()
+    command = lab.host(arguments.host).layout.enter(
+        *(words or [os.environ.get('SHELL', '/bin/sh')])
+    )
+    os.execvp(command[0], command)  # noqa: S606
+
+
+def _client(arguments: argparse.Namespace) -> int:
+    from blocklab.lab import Lab
+
+    lab = Lab(arguments.name)
+    lab.require_up()
+    command = lab.client_command(arguments.command, *arguments.words)
+    environment = {**os.environ, **lab.credentials()}
+    environment['PYTHONWARNINGS'] = 'ignore'
+    os.execvpe(command[0], command, environment)  # noqa: S606
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a sub-command; its exit code."""
+    try:
+        arguments = parser().parse_args(words)
+        layouts.named(arguments.name)
+        return int(arguments.run(arguments))
+    except LabError as error:
+        print(f'labctl: {error.sentence}\n{error.way_out}', file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(
+            'labctl: interrupted. Give the command again to go on, or '
+            '"labctl down" to clean up.',
+            file=sys.stderr,
+        )
+        return 1
+
+
+def check(words: Sequence[str] | None = None) -> None:
+    """Refuse a wrong call before anything is installed for it.
+
+    :raises LabError: a choice does not exist.
+    :raises SystemExit: the call is not understood, or asks for help.
+    """
+    arguments = parser().parse_args(words)
+    layouts.named(arguments.name)
+    if hasattr(arguments, 'driver'):
+        choices(arguments)

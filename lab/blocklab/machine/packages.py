@@ -1,0 +1,126 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What the lab takes from Debian."""
+
+from collections.abc import Iterator
+import contextlib
+from pathlib import Path
+import subprocess
+
+from blocklab.machine import subprocesses
+
+PACKAGES = (
+    # the controller
+    'mariadb-server',
+    'rabbitmq-server',
+    'ovn-central',
+    # the compute hosts
+    'dosfstools',
+    'e2fsprogs',
+    'ethtool',
+    'fdisk',
+    'genisoimage',
+    'iproute2',
+    'libvirt-clients',
+    'libvirt-daemon-system',
+    'openssh-client',
+    'openssh-server',
+    'openvswitch-switch',
+    'ovn-host',
+    'procps',
+    'qemu-system-x86',
+    'qemu-utils',
+    'util-linux',
+    'xfsprogs',
+    # to build uwsgi and libvirt-python, and our own package's version
+    'gcc',
+    'git',
+    'libc6-dev',
+    'libvirt-dev',
+    'pkg-config',
+    'python3-dev',
+    'python3-venv',
+    # the guest image
+    'busybox-static',
+    'cpio',
+    'kmod',
+    'mtools',
+    'syslinux',
+    'syslinux-common',
+    'xz-utils',
+    # what the hosts share if the lab has volumes
+    'bindfs',
+)
+
+# A Debian package's services are not started while this answers 101, see
+# invoke-rc.d(8).
+_POLICY = Path('/usr/sbin/policy-rc.d')
+_SAVED = _POLICY.with_name('policy-rc.d.before-blockmig-lab')
+_REFUSAL = '#!/bin/sh\n# of the nova-blockmig lab\nexit 101\n'
+
+
+def missing() -> list[str]:
+    """The packages that are not installed, in the order above."""
+    answer = subprocess.run(
+        ['dpkg-query', '-W', '-f', '${Package} ${db:Status-Status}\n',
+         *PACKAGES],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout  # fmt: skip
+    there = {
+        line.split()[0]
+        for line in answer.splitlines()
+        if line.endswith(' installed')
+    }
+    return [package for package in PACKAGES if package not in there]
+
+
+def install(packages: list[str], log: Path) -> None:
+    """Install packages without starting their services.
+
+    :raises CommandFailed: apt could not.
+    """
+    environment = {'DEBIAN_FRONTEND': 'noninteractive'}
+    apt = ('apt-get', '-q', '-y', '-o', 'DPkg::Lock::Timeout=300')
+    subprocesses.run(
+        'apt-get update', [*apt, 'update'],
+        log=log, extra_environment=environment,
+    )  # fmt: skip
+    with _services_kept_still():
+        # What an installation that was killed has left; else nothing.
+        subprocesses.run(
+            'dpkg --configure', ['dpkg', '--configure', '--pending'],
+            log=log, extra_environment=environment,
+        )  # fmt: skip
+        subprocesses.run(
+            'apt-get install',
+            [*apt, 'install', '--no-install-recommends', *packages],
+            log=log,
+            extra_environment=environment,
+        )
+
+
+@contextlib.contextmanager
+def _services_kept_still() -> Iterator[None]:
+    # An earlier run that was killed in between has left ours there.
+    if _POLICY.exists() and _POLICY.read_text() != _REFUSAL:
+        _POLICY.rename(_SAVED)
+    _POLICY.write_text(_REFUSAL)
+    _POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        _POLICY.unlink()
+        if _SAVED.exists():
+            _SAVED.rename(_POLICY)

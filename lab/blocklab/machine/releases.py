@@ -1,0 +1,101 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What differs between the OpenStack releases that the lab can run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from blocklab.machine.errors import BadInput
+from blocklab.machine.layout import CHECKOUT
+from blocklab.machine.layout import VENVS
+
+
+@dataclass(frozen=True)
+class Release:
+    """One OpenStack release.
+
+    :ivar nova: Nova's major version.
+    :ivar concurrency: what Nova's services use when nothing is chosen:
+        native threads or eventlet.
+    """
+
+    name: str
+    nova: int
+    concurrency: str
+
+    @property
+    def venv(self) -> Path:
+        return VENVS / self.name
+
+    @property
+    def constraints(self) -> Path:
+        return CHECKOUT / 'constraints' / f'{self.name}.txt'
+
+
+RELEASES = {
+    release.name: release
+    for release in (
+        Release('2025.1', 31, 'eventlet'),
+        Release('2025.2', 32, 'eventlet'),
+        Release('2026.1', 33, 'eventlet'),
+        Release('2026.2', 34, 'threading'),
+    )
+}
+DEFAULT = '2026.2'
+
+# The names that the constraints file gives versions to; what they pull in
+# is pinned there as well.
+PACKAGES = (
+    'nova',
+    'keystone',
+    'glance',
+    'openstack-placement',
+    'neutron',
+    'python-openstackclient',
+    'python-novaclient',
+    'libvirt-python',
+    'PyMySQL',
+    'python-memcached',
+    'uwsgi',
+    # Neutron and os-vif import it, but the wheels of 2026.2 do not say so.
+    'pyroute2',
+)
+
+# What is installed beside them only when it is asked for: volumes, and
+# `labctl tempest`.
+EXTRAS = {'cinder': ('cinder',), 'tempest': ('tempest',)}
+
+# The lab's own tools, pinned by the default release's constraints.
+TOOLS = (
+    'jinja2',
+    'openstacksdk',
+    'psutil',
+    'PyMySQL',
+    'pyroute2',
+    'python-subunit',
+    'supervisor',
+)
+
+
+def named(name: str) -> Release:
+    """The release of that name.
+
+    :raises BadInput: no such release.
+    """
+    try:
+        return RELEASES[name]
+    except KeyError:
+        raise BadInput(
+            f'{name!r} is not a release that the lab knows.',
+            'Choose one of ' + ', '.join(RELEASES) + '.',
+        ) from None

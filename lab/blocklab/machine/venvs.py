@@ -1,0 +1,171 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The Python environments: one per OpenStack release, with our package."""
+
+from collections.abc import Iterator
+import contextlib
+import fcntl
+import hashlib
+import os
+from pathlib import Path
+import shutil
+import tempfile
+
+from blocklab.machine import subprocesses
+from blocklab.machine.errors import BadInput
+from blocklab.machine.layout import CHECKOUT
+from blocklab.machine.layout import VENVS
+from blocklab.machine.releases import EXTRAS
+from blocklab.machine.releases import PACKAGES
+from blocklab.machine.releases import Release
+
+_UV = VENVS / 'tools' / 'bin' / 'uv'
+_OURS = 'nova-blockmig'
+# What of the checkout decides what our package is.
+_SOURCES = ('pyproject.toml', 'setup.cfg', 'setup.py', 'nova-blockmig.pth')
+# What a build of it does not need, or leaves behind.
+_NOT_COPIED = shutil.ignore_patterns(
+    'build', '*.egg-info', '.tox', '.venv', '.stestr', '__pycache__', '*.lock'
+)
+
+
+@contextlib.contextmanager
+def locked(name: str) -> Iterator[None]:
+    """Labs side by side share the environments: one changes them at a time.
+    """  # fmt: skip
+    VENVS.mkdir(parents=True, exist_ok=True)
+    with (VENVS / f'.{name}.lock').open('w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def stamp(release: Release, what: str) -> Path:
+    """The file that changes when the installed `what` changes.
+
+    :param what: 'services', 'ours' or one of `EXTRAS`.
+    """
+    return release.venv / f'.{what}.sha256'
+
+
+def is_complete(release: Release) -> bool:
+    """Whether the release's services are installed as pinned."""
+    return _is_installed(release, 'services', PACKAGES)
+
+
+def has(release: Release, extra: str) -> bool:
+    """Whether one of `EXTRAS` is installed as well, as pinned."""
+    return _is_installed(release, extra, EXTRAS[extra])
+
+
+def install_services(release: Release, log: Path) -> None:
+    """Install the release's services, of exactly the pinned versions."""
+    venv = release.venv
+    subprocesses.run(
+        'Making the Python environment',
+        [_UV, 'venv', '--allow-existing', '--python=/usr/bin/python3', venv],
+        log=log,
+    )
+    _install(release, 'services', PACKAGES, log)
+
+
+def install_extra(release: Release, extra: str, log: Path) -> None:
+    """Install one of `EXTRAS` beside the services, which stay as they are."""
+    _install(release, extra, EXTRAS[extra], log)
+
+
+def _install(
+    release: Release, what: str, packages: tuple[str, ...], log: Path
+) -> None:
+    subprocesses.run(
+        f'Installing the {what} of OpenStack {release.name}',
+        [
+            _UV, 'pip', 'install', f'--python={release.venv}/bin/python',
+            '--compile-bytecode', f'--constraints={release.constraints}',
+            *packages,
+        ],
+        log=log,
+    )  # fmt: skip
+    stamp(release, what).write_text(_digest(release, packages))
+
+
+def ours_is_current(release: Release) -> bool:
+    """Whether our package is installed as it is in the checkout."""
+    return _read(stamp(release, 'ours')) == source_digest(CHECKOUT)
+
+
+def install_ours(release: Release, log: Path) -> None:
+    """Build our package from the checkout and install the wheel.
+
+    :raises BadInput: the checkout has no package.
+    """
+    if not (CHECKOUT / 'setup.cfg').exists():
+        raise BadInput(
+            f'{CHECKOUT} is not a checkout of nova-blockmig.',
+            'Use "--driver stock", or run labctl from a checkout.',
+        )
+    digest = source_digest(CHECKOUT)
+    with tempfile.TemporaryDirectory() as directory:
+        # A build leaves files behind: not in somebody's checkout, as root.
+        copy = Path(directory) / 'checkout'
+        shutil.copytree(
+            CHECKOUT, copy, ignore=_NOT_COPIED, copy_function=_copy
+        )
+        subprocesses.run(
+            'Building nova-blockmig',
+            [
+                _UV, 'pip', 'install', f'--python={release.venv}/bin/python',
+                '--no-deps', '--compile-bytecode',
+                f'--reinstall-package={_OURS}', copy,
+            ],
+            log=log,
+        )  # fmt: skip
+    stamp(release, 'ours').write_text(digest)
+
+
+def source_digest(checkout: Path) -> str:
+    """A digest of everything that the built package depends on."""
+    digest = hashlib.sha256()
+    package = checkout / 'nova_blockmig'
+    files = [checkout / name for name in _SOURCES]
+    files += sorted(
+        file
+        for file in package.rglob('*')
+        if file.is_file() and file.suffix != '.pyc'
+    )
+    for file in files:
+        with contextlib.suppress(FileNotFoundError):
+            content = file.read_bytes()
+            digest.update(str(file.relative_to(checkout)).encode())
+            digest.update(hashlib.sha256(content).digest())
+    return digest.hexdigest()
+
+
+def _copy(source: str, target: str) -> None:
+    # git may remove a file of its own while the tree is copied.
+    with contextlib.suppress(FileNotFoundError):
+        shutil.copy2(source, target)
+
+
+def _is_installed(
+    release: Release, what: str, packages: tuple[str, ...]
+) -> bool:
+    return _read(stamp(release, what)) == _digest(release, packages)
+
+
+def _digest(release: Release, packages: tuple[str, ...]) -> str:
+    content = release.constraints.read_bytes() + repr(packages).encode()
+    return hashlib.sha256(content).hexdigest()
+
+
+def _read(file: Path) -> str | None:
+    return file.read_text() if os.path.exists(file) else None
