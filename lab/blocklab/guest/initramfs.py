@@ -19,6 +19,7 @@ import shutil
 import subprocess
 
 from blocklab.machine.errors import CommandFailed
+from blocklab.machine.errors import LabError
 from blocklab.machine.layout import LAB_DIR
 from blocklab.machine.subprocesses import run
 
@@ -50,8 +51,7 @@ def build(kernel: Path, scratch: Path, initrd: Path) -> None:
         _install(GUEST / name, tree / place)
     _install(BUSYBOX, tree / 'bin' / 'busybox')
     (tree / 'bin' / 'sh').symlink_to('busybox')
-    (modules,) = (kernel / 'lib' / 'modules').iterdir()
-    run('Ordering the kernel modules', ['depmod', '-b', kernel, modules.name])
+    modules = _order(modules_of(kernel), scratch / 'modules')
     wanted = (GUEST / 'modules').read_text().split()
     needed = closure((modules / 'modules.dep').read_text(), wanted)
     target = tree / 'lib' / 'modules' / modules.name
@@ -61,6 +61,45 @@ def build(kernel: Path, scratch: Path, initrd: Path) -> None:
         ''.join(f'{path}: {" ".join(on)}\n' for path, on in needed.items())
     )
     _pack(tree, initrd)
+
+
+def modules_of(kernel: Path) -> Path:
+    """The directory of a kernel's modules, named after its version.
+
+    Debian's packages have them beneath usr/lib from Debian 13 on, and
+    beneath lib before.
+
+    :param kernel: directory with a kernel package unpacked in it.
+    :raises LabError: there are none, or those of several kernels.
+    """
+    found = [
+        each
+        for usr in ('lib', 'usr/lib')
+        for each in (kernel / usr / 'modules').glob('*')
+        if each.is_dir()
+    ]
+    if len(found) != 1:
+        raise LabError(
+            'The kernel package has the modules of '
+            f'{len(found)} kernels, not of one.',
+            'Remove the package beneath $LABCTL_ROOT/guest, and give the '
+            'same command again.',
+        )
+    return found[0]
+
+
+def _order(modules: Path, root: Path) -> Path:
+    """Move modules to where depmod looks for them, and let it look.
+
+    :returns: where they are then.
+    """
+    place = root / 'lib' / 'modules' / modules.name
+    place.parent.mkdir(parents=True)
+    # depmod looks where its own Debian has modules.
+    (root / 'usr').symlink_to('.')
+    modules.rename(place)
+    run('Ordering the kernel modules', ['depmod', '-b', root, place.name])
+    return place
 
 
 def closure(modules_dep: str, wanted: list[str]) -> dict[str, list[str]]:

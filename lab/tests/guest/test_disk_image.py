@@ -20,6 +20,7 @@ from unittest import mock
 
 from blocklab.guest import disk_image
 from blocklab.guest import initramfs
+from blocklab.machine.errors import LabError
 
 MODULES_DEP = """\
 kernel/fs/xfs/xfs.ko: kernel/lib/libcrc32c.ko
@@ -29,6 +30,7 @@ kernel/net/failover.ko: kernel/drivers/v.ko
 kernel/drivers/v.ko:
 kernel/fs/fuse/fuse.ko:
 """
+VERSION = '6.1.0-1-cloud-amd64'
 
 
 class Closure(unittest.TestCase):
@@ -49,6 +51,60 @@ class Closure(unittest.TestCase):
 
     def test_built_in_module_is_passed_over(self) -> None:
         self.assertEqual({}, initramfs.closure(MODULES_DEP, ['ext4']))
+
+
+class KernelModules(unittest.TestCase):
+    def setUp(self) -> None:
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.scratch = Path(scratch.name)
+        self.kernel = self.scratch / 'kernel'
+        self.kernel.mkdir()
+
+    def _build(self, usr: str) -> list[str]:
+        """Build from a package with that layout; what the archive has."""
+        modules = self.kernel / usr / 'modules' / VERSION
+        for line in MODULES_DEP.splitlines():
+            name = line.partition(':')[0]
+            (modules / name).parent.mkdir(parents=True, exist_ok=True)
+            (modules / name).write_text(name)
+        packed: list[str] = []
+
+        def depmod(what: str, command: list[str | Path]) -> None:
+            _, _, root, version = command
+            for lib in ('lib', 'usr/lib'):
+                place = Path(root) / lib / 'modules' / version
+                self.assertTrue((place / 'kernel').is_dir())
+            (place / 'modules.dep').write_text(MODULES_DEP)
+
+        def pack(tree: Path, initrd: Path) -> None:
+            packed.extend(
+                str(path.relative_to(tree / 'lib' / 'modules'))
+                for path in sorted(tree.rglob('*.ko'))
+            )
+
+        busybox = self.scratch / 'busybox'
+        busybox.touch()
+        with (
+            mock.patch.object(initramfs, 'BUSYBOX', busybox),
+            mock.patch.object(initramfs, 'run', depmod),
+            mock.patch.object(initramfs, '_pack', pack),
+        ):
+            initramfs.build(self.kernel, self.scratch, self.scratch / 'initrd')
+        return packed
+
+    def test_beneath_lib_as_debian_12_has_them(self) -> None:
+        self.assertIn(f'{VERSION}/kernel/fs/xfs/xfs.ko', self._build('lib'))
+
+    def test_beneath_usr_lib_as_debian_13_has_them(self) -> None:
+        packed = self._build('usr/lib')
+        self.assertIn(f'{VERSION}/kernel/fs/xfs/xfs.ko', packed)
+
+    def test_none_or_several_are_refused(self) -> None:
+        self.assertRaises(LabError, initramfs.modules_of, self.kernel)
+        for version in ('6.1', '6.12'):
+            (self.kernel / 'usr/lib/modules' / version).mkdir(parents=True)
+        self.assertRaises(LabError, initramfs.modules_of, self.kernel)
 
 
 class BootRecord(unittest.TestCase):
