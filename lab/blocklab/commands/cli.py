@@ -28,12 +28,12 @@ from collections.abc import Sequence
 import importlib
 import importlib.util
 import os
-import sys
 from typing import Any
+import warnings
 
+from blocklab.machine import failures
 from blocklab.machine import layout as layouts
 from blocklab.machine import releases
-from blocklab.machine.errors import LabError
 from blocklab.services import settings
 
 # Looked for beside this module; each adds one sub-command or more.
@@ -54,6 +54,11 @@ def parser() -> argparse.ArgumentParser:
         default=layouts.default_name(),
         help='the lab that is meant, of several side by side (default: '
         '$LABCTL_NAME or %(default)s)',
+    )
+    top.add_argument(
+        '--debug',
+        action='store_true',
+        help='show the traceback of a failure, and the warnings of libraries',
     )
     commands = top.add_subparsers(
         dest='command', required=True, metavar='COMMAND'
@@ -256,20 +261,16 @@ def _client(arguments: argparse.Namespace) -> int:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run a sub-command; its exit code."""
-    try:
-        arguments = parser().parse_args(words)
+    arguments = parser().parse_args(words)
+    if not arguments.debug:
+        # Libraries warn whoever works on this, not whoever uses it.
+        warnings.simplefilter('ignore')
+
+    def work() -> int:
         layouts.named(arguments.name)
         return int(arguments.run(arguments))
-    except LabError as error:
-        print(f'labctl: {error.sentence}\n{error.way_out}', file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print(
-            'labctl: interrupted. Give the command again to go on, or '
-            '"labctl down" to clean up.',
-            file=sys.stderr,
-        )
-        return 1
+
+    return failures.told(work, debug=arguments.debug)
 
 
 def check(words: Sequence[str] | None = None) -> None:
