@@ -13,6 +13,7 @@
 """Sphinx configuration of the documentation."""
 
 extensions = [
+    'cliff.sphinxext',
     'openstackdocstheme',
     'oslo_config.sphinxext',
 ]

@@ -164,7 +164,7 @@ class Lab:
         }
 
     def client_command(self, *words: str) -> list[str]:
-        """The command line of a client ('openstack', 'nova').
+        """The command line of a client ('openstack', 'nova', ...).
 
         It is to be run with `credentials()` in its environment.
         """

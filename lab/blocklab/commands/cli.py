@@ -171,7 +171,7 @@ def _add_inside(commands: Any) -> None:
     inside.add_argument('host')
     inside.add_argument('words', nargs=argparse.REMAINDER, metavar='CMD')
     inside.set_defaults(run=_exec)
-    for client in ('openstack', 'nova'):
+    for client in ('openstack', 'nova', 'nova-blockmig'):
         each = commands.add_parser(
             client,
             help=f'the {client} client, as administrator',

@@ -49,7 +49,7 @@ class CheckTest(testtools.TestCase):
 
     def test_a_command_keeps_its_own_options(self) -> None:
         words = ['server', 'list', '--long', '-f', 'json', '--help']
-        for client in ('openstack', 'nova'):
+        for client in ('openstack', 'nova', 'nova-blockmig'):
             self.assertEqual(words, self.parse(client, *words).words)
         inside = self.parse('exec', 'server2', '--', 'ls', '-l', '--all')
         self.assertEqual(['ls', '-l', '--all'], inside.words[-3:])

@@ -1,0 +1,74 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""One sentence for whatever goes wrong between us and the cloud's APIs."""
+
+from collections.abc import Iterator
+import contextlib
+
+from keystoneauth1 import exceptions as keystone_exceptions
+from openstack import exceptions as sdk_exceptions
+
+from nova_blockmig.core import operator_errors
+
+
+@contextlib.contextmanager
+def sentence() -> Iterator[None]:
+    """One sentence for whatever goes wrong on the way."""
+    try:
+        yield
+    except (
+        sdk_exceptions.ForbiddenException,
+        keystone_exceptions.Forbidden,
+    ) as error:
+        raise operator_errors.CannotAsk(
+            'these credentials have no right to do this; an '
+            f"administrator's are needed ({_first_line(error)})"
+        ) from error
+    except keystone_exceptions.Unauthorized as error:
+        raise operator_errors.CannotAsk(
+            'Keystone does not accept these credentials '
+            f'({_first_line(error)})'
+        ) from error
+    except (
+        sdk_exceptions.ConfigException,
+        keystone_exceptions.MissingRequiredOptions,
+        keystone_exceptions.MissingAuthPlugin,
+    ) as error:
+        raise operator_errors.CannotAsk(
+            'there are no complete credentials: set --os-cloud or OS_CLOUD '
+            f'to an entry of clouds.yaml, or OS_AUTH_URL and the rest '
+            f'({_first_line(error)})'
+        ) from error
+    except sdk_exceptions.HttpException as error:
+        status = error.status_code or 0
+        kind = (
+            operator_errors.No
+            if 400 <= status < 500 and status not in (401, 404)
+            else operator_errors.CannotAsk
+        )
+        raise kind(f'Nova says: {_first_line(error)}') from error
+    except (
+        sdk_exceptions.SDKException,
+        keystone_exceptions.ClientException,
+        OSError,
+    ) as error:
+        raise operator_errors.CannotAsk(
+            f'the cloud cannot be asked: {_first_line(error)}'
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    """The first line, without the address that was asked."""
+    details = getattr(error, 'details', None)
+    text = str(details or getattr(error, 'message', None) or error)
+    return text.strip().partition('\n')[0].rstrip('.') or type(error).__name__

@@ -1,0 +1,101 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+import io
+
+from nova_blockmig.cmd import screen
+from nova_blockmig.cmd import watching
+from nova_blockmig.core import operator_errors
+from nova_blockmig.tests.unit import base
+from nova_blockmig.tests.unit.cmd import fakes
+
+
+class TestWatching(base.TestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.clock = fakes.FakeClock()
+        self.cloud = fakes.FakeCloud(self.clock, 'server2', 'server-01')
+        self.server = self.cloud.add('vm', 'server2')
+        self.out = io.StringIO()
+
+    def follow(self, patience: float = 0) -> watching.Outcome:
+        shown = screen.Screen(self.out)
+        watcher = watching.Watcher(self.cloud, shown, self.clock)
+        return watcher.follow(self.server, patience)
+
+    def test_to_the_end(self) -> None:
+        self.cloud.migrate_live('vm', 'server-01')
+        outcome = self.follow()
+        self.assertTrue(outcome.moved)
+        self.assertEqual('server-01', self.cloud.servers['vm'].host)
+        self.assertIn('copying disks', self.out.getvalue())
+
+    def test_bars_on_a_terminal(self) -> None:
+        self.out = fakes.Terminal()
+        self.cloud.migrate_live('vm', 'server-01')
+        self.follow()
+        self.assertIn('  disks  [', self.out.getvalue())
+        self.assertTrue(self.out.getvalue().endswith('\x1b[J'))
+
+    def test_a_failure_and_its_reason(self) -> None:
+        self.cloud.fails['vm', 'server-01'] = 'does not fit'
+        self.cloud.migrate_live('vm', 'server-01')
+        outcome = self.follow()
+        self.assertFalse(outcome.moved)
+        self.assertEqual('does not fit', outcome.reason)
+        self.assertEqual('server2', self.cloud.servers['vm'].host)
+
+    def test_completed_but_in_error(self) -> None:
+        self.cloud.migrate_live('vm', 'server-01')
+        self.clock.sleep(20)
+        self.cloud.server('vm')
+        self.cloud.change('vm', status='ERROR')
+        self.assertFalse(self.follow().moved)
+
+    def test_deleted_in_between(self) -> None:
+        self.cloud.migrate_live('vm', 'server-01')
+        self.clock.after(3, lambda: self.cloud.servers.pop('vm'))
+        outcome = self.follow()
+        self.assertFalse(outcome.moved)
+        self.assertEqual('the instance was deleted', outcome.reason)
+
+    def test_deleted_together_with_its_records(self) -> None:
+        self.cloud.migrate_live('vm', 'server-01')
+
+        def delete() -> None:
+            self.cloud.servers.clear()
+            self.cloud.records.clear()
+
+        self.clock.after(3, delete)
+        self.assertFalse(self.follow().moved)
+
+    def test_waits_for_the_beginning(self) -> None:
+        self.clock.after(5, lambda: self.cloud.migrate_live('vm', 'server-01'))
+        self.assertTrue(self.follow(patience=30).moved)
+
+    def test_waits_for_a_new_one(self) -> None:
+        self.cloud.fails['vm', 'server-01'] = 'no'
+        self.cloud.migrate_live('vm', 'server-01')
+        self.clock.sleep(20)
+        del self.cloud.fails['vm', 'server-01']
+        self.clock.after(5, lambda: self.cloud.migrate_live('vm', 'server-01'))
+        self.assertTrue(self.follow(patience=30).moved)
+
+    def test_tells_of_the_latest_if_none_runs(self) -> None:
+        self.cloud.migrate_live('vm', 'server-01')
+        self.clock.sleep(20)
+        self.assertTrue(self.follow().moved)
+        self.assertIn('the latest one', self.out.getvalue())
+
+    def test_never_migrated(self) -> None:
+        error = self.assertRaises(operator_errors.No, self.follow)
+        self.assertEqual(1, error.exit_code)
