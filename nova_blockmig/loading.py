@@ -14,14 +14,20 @@
 
 Nova imports ``nova.virt.<compute_driver>`` and nothing else, and ``nova``
 is a closed package: a file of ours under ``nova/`` would hide an editable
-Nova from Python altogether. So ``nova-blockmig.pth``, which is installed
-beside this package, registers a finder at interpreter start. It answers for
-``nova.virt.nova_blockmig`` only, comes last so that it never slows another
-import down, and imports this module when it is first asked.
+Nova from Python altogether. So a finder is registered when the interpreter
+starts: :func:`register` is called by ``nova-blockmig.start`` (PEP 829, Python
+3.15 and newer) and by the ``import`` line of ``nova-blockmig.pth`` (older
+ones), which are both installed beside this package. A Python that knows
+``.start`` files ignores the other; Python 3.18 ignores such lines altogether.
+
+Every Python process of the environment imports this module, so it imports
+nothing of Nova and nothing large before it is asked for the driver.
 """
 
+from collections.abc import Sequence
 import importlib.abc
 import importlib.machinery
+import sys
 import types
 
 NAME = 'nova.virt.nova_blockmig'
@@ -53,8 +59,28 @@ class Loader(importlib.abc.Loader):
         module.__dict__['LibvirtDriver'] = driver.LibvirtDriver
 
 
-def spec() -> importlib.machinery.ModuleSpec:
-    """How to import ``nova.virt.nova_blockmig``; the .pth line calls this."""
-    return importlib.machinery.ModuleSpec(
-        NAME, Loader(), origin='nova_blockmig.driver'
-    )
+class Finder:
+    """Answers for ``nova.virt.nova_blockmig``, and for no other name."""
+
+    @staticmethod
+    def find_spec(
+        name: str,
+        path: Sequence[str] | None = None,
+        target: types.ModuleType | None = None,
+    ) -> importlib.machinery.ModuleSpec | None:
+        """How to import the module; None if the name is not ours."""
+        if name != NAME:
+            return None
+        return importlib.machinery.ModuleSpec(
+            NAME, Loader(), origin='nova_blockmig.driver'
+        )
+
+
+def register() -> None:
+    """Let ``nova.virt.nova_blockmig`` be imported from now on.
+
+    The finder comes last, so that it slows no other import down, and once:
+    a site directory may be read twice.
+    """
+    if Finder not in sys.meta_path:
+        sys.meta_path.append(Finder)

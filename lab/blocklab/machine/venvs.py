@@ -32,7 +32,10 @@ from blocklab.machine.releases import Release
 _UV = VENVS / 'tools' / 'bin' / 'uv'
 _OURS = 'nova-blockmig'
 # What of the checkout decides what our package is.
-_SOURCES = ('pyproject.toml', 'setup.cfg', 'setup.py', 'nova-blockmig.pth')
+_SOURCES = (
+    'pyproject.toml', 'setup.cfg', 'setup.py', 'nova-blockmig.pth',
+    'nova-blockmig.start',
+)  # fmt: skip
 # What a build of it does not need, or leaves behind.
 _NOT_COPIED = shutil.ignore_patterns(
     'build', '*.egg-info', '.tox', '.venv', '.stestr', '__pycache__', '*.lock'

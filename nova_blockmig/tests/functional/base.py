@@ -122,7 +122,8 @@ class DriverFixture(fixtures.Fixture):
         self._per_host = per_host
 
     def _setUp(self) -> None:  # noqa: N802
-        spec = loading.spec()
+        spec = loading.Finder.find_spec(loading.NAME)
+        assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)

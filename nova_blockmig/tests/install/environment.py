@@ -49,6 +49,21 @@ def load(name):
 print(json.dumps([nova.__file__, *map(load, sys.argv[1:])]))
 """
 
+# What Python 3.15 does when it starts (PEP 829), for the Pythons before it.
+START = """
+import pathlib, pkgutil, site
+for directory in site.getsitepackages():
+    for file in sorted(pathlib.Path(directory).glob('*.start')):
+        for line in file.read_text(encoding='utf-8-sig').splitlines():
+            pkgutil.resolve_name(line)()
+"""
+
+FINDERS = """
+import sys
+print([f.__module__ for f in sys.meta_path if isinstance(f, type)]
+      .count('nova_blockmig.loading'))
+"""
+
 
 class Failed(AssertionError):
     """A command of a test did not succeed; the text is its output."""
@@ -129,6 +144,13 @@ class Environment:
         """``pip`` itself, as an operator uses it for our package."""
         run(self.python, '-m', 'pip', '--quiet', *words)
 
+    def source_distribution(self) -> pathlib.Path:
+        """Ours; made once."""
+        if not (found := [*self.directory.glob('nova_blockmig-*.tar.gz')]):
+            uv('build', '--sdist', '--out-dir', self.directory, self.tree)
+            found = [*self.directory.glob('nova_blockmig-*.tar.gz')]
+        return found[0]
+
     def nova_version(self) -> str:
         """The version of Nova that the constraints name."""
         for line in CONSTRAINTS.read_text().splitlines():
@@ -157,21 +179,32 @@ class Environment:
             if path.suffix != '.pyc' and path.name != '__pycache__'
         }
 
+    def python_said(self, program: str, *words: str, **env: str) -> str:
+        """What a program prints that this environment's Python runs."""
+        clean = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith('PYTHON')
+        }
+        return run(
+            *(self.python, '-P', '-c', program, *words),
+            cwd=self.directory,
+            env=clean | env,
+        )
+
+    def finders(self, *, start_files: bool = False) -> int:
+        """How many finders of ours a new process has.
+
+        :param start_files: also do what Python 3.15 does with .start files.
+        """
+        return int(self.python_said(START * start_files + FINDERS))
+
     def probe(self, *drivers: str, **env: str) -> list[str]:
         """Load drivers by name in a process of their own.
 
         :returns: where Nova was found, and for each name the class that
             was loaded, or why none was.
         """
-        clean = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith('PYTHON')
-        }
-        said = run(
-            *(self.python, '-P', '-c', PROBE, *drivers),
-            cwd=self.directory,
-            env=clean | env,
-        )
+        said = self.python_said(PROBE, *drivers, **env)
         found: list[str] = json.loads(said)
         return found

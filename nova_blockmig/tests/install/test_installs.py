@@ -25,6 +25,7 @@ OURS = 'nova_blockmig.LibvirtDriver'
 STOCK = 'libvirt.LibvirtDriver'
 OUR_CLASS = 'nova_blockmig.driver.LibvirtDriver'
 STOCK_CLASS = 'nova.virt.libvirt.driver.LibvirtDriver'
+STARTUP_FILES = ['nova-blockmig.pth', 'nova-blockmig.start']
 NOT_FOUND = "No module named 'nova.virt.nova_blockmig'"
 
 
@@ -69,9 +70,24 @@ class TestInstalls(testtools.TestCase):
         self.assert_stock_only(nova)
         self.env.pip('install', *ours, '-c', environment.CONSTRAINTS)
         self.assert_both_load(nova)
+        self.check_startup_files()
         self.env.pip('uninstall', '--yes', 'nova-blockmig')
         self.assertEqual(before, self.env.listing())
         self.assert_stock_only(nova)
+
+    def check_startup_files(self) -> None:
+        """Each of the two suffices, and one finder is enough for both."""
+        for name in STARTUP_FILES:
+            self.assertTrue((self.env.site / name).is_file(), name)
+        self.assertEqual(1, self.env.finders())
+        self.assertEqual(1, self.env.finders(start_files=True))
+        pth = self.env.site / 'nova-blockmig.pth'
+        aside = pth.rename(self.env.directory / pth.name)
+        try:
+            self.assertEqual(0, self.env.finders())
+            self.assertEqual(1, self.env.finders(start_files=True))
+        finally:
+            aside.rename(pth)
 
     def test_wheel_beside_a_wheel_of_nova(self) -> None:
         self.install_nova_wheel()
@@ -87,6 +103,19 @@ class TestInstalls(testtools.TestCase):
     def test_editable_beside_a_wheel_of_nova(self) -> None:
         self.install_nova_wheel()
         self.check_life(self.env.site, '--editable', self.env.tree)
+
+    def test_strict_editable(self) -> None:
+        """Links to each file, where the other kind links to the package."""
+        self.install_nova_wheel()
+        self.check_life(
+            self.env.site,
+            *('--config-settings', 'editable_mode=strict'),
+            *('--editable', self.env.tree),
+        )
+
+    def test_wheel_from_the_source_distribution(self) -> None:
+        self.install_nova_wheel()
+        self.check_life(self.env.site, self.env.source_distribution())
 
     def test_wheel_beside_an_editable_nova(self) -> None:
         tree = self.env.nova_tree()
@@ -121,9 +150,8 @@ class TestInstalls(testtools.TestCase):
             before = self.env.listing(nova, ours)
             self.assert_stock_only(nova)
             self.env.install('--no-deps', '--target', ours, self.env.wheel)
-            self.assertIn(
-                str(ours / 'nova-blockmig.pth'), self.env.listing(ours)
-            )
+            for name in STARTUP_FILES:
+                self.assertIn(str(ours / name), self.env.listing(ours))
             self.assert_both_load(nova)
             self.env.uninstall('--target', ours, 'nova-blockmig')
             left = self.env.listing(nova, ours) - before
@@ -150,7 +178,7 @@ class TestInstalls(testtools.TestCase):
         self.assertEqual(STOCK_CLASS, stock)
 
     def test_content_of_the_wheel(self) -> None:
-        """Nothing but our package, its metadata and the .pth file."""
+        """Nothing but our package, its metadata and the two files."""
         names = zipfile.ZipFile(self.env.wheel).namelist()
         info = self.env.wheel.name.removesuffix('-py3-none-any.whl')
         outside = [
@@ -158,6 +186,6 @@ class TestInstalls(testtools.TestCase):
             for name in names
             if not name.startswith(('nova_blockmig/', f'{info}.dist-info/'))
         ]
-        self.assertEqual([f'{info}.data/purelib/nova-blockmig.pth'], outside)
+        self.assertEqual(STARTUP_FILES, sorted(outside))
         self.assertIn('nova_blockmig/py.typed', names)
         self.assertIn(f'{info}.dist-info/licenses/LICENSE', names)

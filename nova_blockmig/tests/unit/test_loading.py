@@ -10,9 +10,9 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-import importlib
 import importlib.util
 import pathlib
+import pkgutil
 import sys
 from typing import Any
 from unittest import mock
@@ -25,45 +25,84 @@ from nova_blockmig import loading
 from nova_blockmig import version
 from nova_blockmig.tests.unit import base
 
-PTH = pathlib.Path(nova_blockmig.__file__).parent.parent / 'nova-blockmig.pth'
+SITE = pathlib.Path(nova_blockmig.__file__).parent.parent
 
 
-def finder_of_pth_line() -> Any:
-    """What the .pth file registers, as site runs it, but not left behind."""
-    before = list(sys.meta_path)
-    for line in PTH.read_text().splitlines():
+def pth() -> None:
+    """What site does with the .pth file up to Python 3.17."""
+    for line in (SITE / 'nova-blockmig.pth').read_text().splitlines():
         if line.startswith('import '):
             exec(line, {})  # noqa: S102 - this is what site does with it
-    added = [finder for finder in sys.meta_path if finder not in before]
-    sys.meta_path[:] = before
-    return added[0]
+
+
+def start() -> None:
+    """What site does with the .start file since Python 3.15."""
+    for line in (SITE / 'nova-blockmig.start').read_text().splitlines():
+        pkgutil.resolve_name(line)()
+
+
+class TestRegister(base.TestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        others = [f for f in sys.meta_path if f is not loading.Finder]
+        self.useFixture(fixtures.MonkeyPatch('sys.meta_path', list(others)))
+        self.others = others
+
+    def test_each_file_registers_the_finder_last(self) -> None:
+        for startup in (pth, start):
+            sys.meta_path[:] = self.others
+            startup()
+            self.assertEqual([*self.others, loading.Finder], sys.meta_path)
+
+    def test_registered_once(self) -> None:
+        """A site directory that is read twice, a Python that reads both."""
+        for startup in (pth, pth, start, start):
+            startup()
+        self.assertEqual([*self.others, loading.Finder], sys.meta_path)
+
+    def test_the_line_is_one_that_site_takes(self) -> None:
+        """Up to 3.14 each line is read by itself; a start file has no code."""
+        lines = (SITE / 'nova-blockmig.pth').read_text().splitlines()
+        code = [line for line in lines if not line.startswith('#')]
+        self.assertEqual(1, len(code))
+        self.assertEqual(
+            'nova_blockmig.loading:register\n',
+            (SITE / 'nova-blockmig.start').read_text(),
+        )
+
+    def test_nothing_of_nova_is_imported(self) -> None:
+        """Every Python process of the environment goes through here."""
+        ours = ('nova', 'nova_blockmig', 'oslo_config', 'libvirt')
+        with mock.patch.dict(sys.modules):
+            for name in list(sys.modules):
+                if name.split('.')[0] in ours:
+                    del sys.modules[name]
+            pth()
+            self.assertIsNone(sys.meta_path[-1].find_spec('nova.virt', None))
+            self.assertEqual(
+                ['nova_blockmig', 'nova_blockmig.loading'],
+                sorted(n for n in sys.modules if n.split('.')[0] in ours),
+            )
 
 
 class TestFinder(base.TestCase):
     def test_answers_for_one_name_only(self) -> None:
-        finder = finder_of_pth_line()
+        find_spec = loading.Finder.find_spec
         for name in ('nova', 'nova.virt', 'nova.virt.libvirt', 'nova_blockmig',
                      'nova.virt.nova_blockmig.driver', 'nova_blockmig.nova',
                      'nova.virt.nova_blockmigs'):  # fmt: skip
-            self.assertIsNone(finder.find_spec(name), name)
-        spec = finder.find_spec(loading.NAME, ['/a/path'], None)
+            self.assertIsNone(find_spec(name), name)
+        spec = find_spec(loading.NAME, ['/a/path'], None)
+        assert spec is not None
         self.assertEqual('nova.virt.nova_blockmig', spec.name)
         self.assertFalse(spec.submodule_search_locations)
-
-    def test_nothing_of_ours_is_imported_before_it_is_asked(self) -> None:
-        with mock.patch.dict(sys.modules):
-            for name in list(sys.modules):
-                if name.split('.')[0] == 'nova_blockmig':
-                    del sys.modules[name]
-            finder_of_pth_line().find_spec('nova.virt')
-            self.assertNotIn('nova_blockmig', sys.modules)
-            finder_of_pth_line().find_spec(loading.NAME)
-            self.assertIn('nova_blockmig.loading', sys.modules)
 
 
 class TestModule(base.TestCase):
     def load(self) -> Any:
-        module = importlib.util.module_from_spec(loading.spec())
+        spec = loading.Finder.find_spec(loading.NAME)
+        assert spec is not None
+        module = importlib.util.module_from_spec(spec)
         loader = module.__loader__
         assert isinstance(loader, loading.Loader)
         loader.exec_module(module)
