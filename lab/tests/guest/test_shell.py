@@ -32,7 +32,7 @@ def _answer(name: str, output: str, status: int) -> str:
     return ''.join(lines) + f'status={status}\n'
 
 
-class ReplyIn(unittest.TestCase):
+class ReplyInTest(unittest.TestCase):
     def test_among_other_records(self) -> None:
         tick = 'BLOCKMIG tick=4 disk=a check=files files=2 verified=2 '
         heard = _answer('aa', 'one\ntwo\n', 3).replace(

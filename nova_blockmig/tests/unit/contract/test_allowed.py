@@ -43,7 +43,7 @@ class AllowedTest(base.TestCase):
             GOOD.replace("reason = 'why'\n", ''),
             GOOD.replace("'fail'", "'skip'"),
             GOOD.replace("'why'", '1'),
-            GOOD + "untill = '2026.1'\n",
+            GOOD + "ends = '2026.1'\n",
             GOOD + 'since = \n',
         ):
             self.assertRaises(
