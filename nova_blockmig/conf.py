@@ -96,8 +96,9 @@ Compare the content of each image base on the destination with the source's
 before anything is copied.
 
 A disk is copied as the difference to its base, so a base that differs on the
-destination corrupts the disk. A base that differs is fetched from Glance
-anew; if it still differs, the migration is refused.
+destination corrupts the disk. A base is read once on each host, for the first
+migration that needs it, and again only if it was made or fetched anew; what
+was found is kept in ``blockmig-digests.json`` in ``[DEFAULT] state_path``.
 
 Disable it only if both hosts are known to hold the same images and reading a
 base of many GiB for the first migration of each image costs too much.

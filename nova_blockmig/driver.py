@@ -52,6 +52,7 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
     def init_host(self, host: str) -> None:
         with startup.ending_on_error(self._host):
             super().init_host(host)
+        image_cache.keep_digests()
         startup.log(conf.describe(CONF))
 
     def _parse_migration_flags(self) -> None:
@@ -171,15 +172,7 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
             prepared.disk_info,
             fallback_from_host,
         )
-        self._destination.verify(context, instance, instance_dir, prepared)
-
-    def _fetch_base(
-        self, context: Any, instance: Any, instance_dir: str, info: Any
-    ) -> None:
-        """Let Nova fetch one disk's base and make its overlay."""
-        super()._create_images_and_backing(
-            context, instance, instance_dir, [info]
-        )
+        self._destination.verify(instance, instance_dir, prepared)
 
     def rollback_live_migration_at_destination(
         self,

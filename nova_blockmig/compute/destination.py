@@ -158,15 +158,11 @@ class Destination:
         return Prepared(disk_info=prepared, notes=tuple(notes))
 
     def verify(
-        self,
-        context: Any,
-        instance: Any,
-        instance_dir: str,
-        prepared: Prepared,
+        self, instance: Any, instance_dir: str, prepared: Prepared
     ) -> None:
         """Compare every fetched base with the source's, and finish the rest.
 
-        :raises MigrationError: a base differs and cannot be mended.
+        :raises MigrationError: a base differs, or cannot be read.
         """
         try:
             for info, note in zip(
@@ -177,14 +173,7 @@ class Destination:
                 if note.method is not model.TransferMethod.FETCH:
                     self._finish(instance, instance_dir, info, note)
                 elif note.digest:
-                    image_cache.verify(
-                        self._driver,
-                        context,
-                        instance,
-                        instance_dir,
-                        info,
-                        note.digest,
-                    )
+                    image_cache.verify(instance, info, note.digest)
         except errors.Refused as exc:
             raise exception.MigrationError(reason=str(exc)) from exc
 

@@ -15,7 +15,6 @@
 The only module that knows where Nova's image cache keeps a base.
 """
 
-import glob
 import os
 from typing import Any
 
@@ -24,7 +23,6 @@ import nova.conf
 from nova.image import glance
 from nova.virt.libvirt import imagecache
 from nova.virt.libvirt import utils as libvirt_utils
-from oslo_concurrency import lockutils
 from oslo_log import log as logging
 from oslo_utils import units
 
@@ -33,11 +31,12 @@ from nova_blockmig.compute import offload
 from nova_blockmig.core import capacity
 from nova_blockmig.core import errors
 from nova_blockmig.host import digests
-from nova_blockmig.host import headers
 
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
 
+_DIGESTS = 'blockmig-digests.json'
+# What Nova stores as it was downloaded, whatever force_raw_images says.
 _RAW = ('raw', 'iso', 'ami', 'aki', 'ari')
 
 
@@ -48,97 +47,39 @@ def cached_path(name: str) -> str:
     )
 
 
-def verify(
-    driver: Any,
-    context: Any,
-    instance: Any,
-    instance_dir: str,
-    info: dict[str, Any],
-    expected: str,
-) -> None:
+def keep_digests() -> None:
+    """Let the digests of bases outlive this process.
+
+    Beside Nova's own state, out of the sight of its image cache manager.
+    """
+    digests.CACHE.keep_in(os.path.join(CONF.state_path, _DIGESTS))
+
+
+def verify(instance: Any, info: dict[str, Any], expected: str) -> None:
     """Make sure that the base of a new overlay is what the source has.
 
-    A base that differs and that no other instance stands on is fetched anew
-    once. One that is in use is left alone: to replace it would change the
-    disks of the others.
+    A base that differs is left as it is: other guests may read it.
 
     :param info: the disk's info; ``backing_file`` is the base's name.
     :param expected: the content digest of the base on the source.
-    :raises errors.BaseDiffers: the bases differ for good.
+    :raises errors.BaseDiffers: it is not.
+    :raises errors.BaseUnreadable: it cannot be told.
     """
-    name = os.path.basename(info['backing_file'])
-    path = cached_path(name)
-    found = digests.CACHE.digest(path, offload.run)
-    if found == expected:
-        return
-    LOG.warning(
-        'The base %(path)s differs from the source: %(found)s here, '
-        '%(expected)s there',
-        {'path': path, 'found': found, 'expected': expected},
-        instance=instance,
-    )
-    overlay = os.path.join(instance_dir, os.path.basename(info['path']))
-    users = in_use_by(path, besides=overlay)
-    if users:
-        LOG.warning(
-            'The base %(path)s is left as it is: %(users)s stand on it',
-            {'path': path, 'users': ', '.join(users)},
+    path = cached_path(os.path.basename(info['backing_file']))
+    try:
+        found = digests.CACHE.digest(path, offload.run)
+    except OSError as exc:
+        raise errors.BaseUnreadable(
+            path, CONF.host, exc.strerror or str(exc)
+        ) from exc
+    if found != expected:
+        LOG.error(
+            'The base %(path)s differs from the source: %(found)s here, '
+            '%(expected)s there',
+            {'path': path, 'found': found, 'expected': expected},
             instance=instance,
         )
-        raise errors.BaseDiffers(path, expected, found)
-    _fetch_anew(driver, context, instance, instance_dir, info, path)
-    found = digests.CACHE.digest(path, offload.run)
-    if found != expected:
-        raise errors.BaseDiffers(path, expected, found)
-    LOG.info(
-        'The base %(path)s was fetched anew and now equals the source',
-        {'path': path},
-        instance=instance,
-    )
-
-
-def in_use_by(path: str, besides: str) -> list[str]:
-    """The overlays on this host that stand on a base.
-
-    :param besides: an overlay that does not count.
-    """
-    users = []
-    for disk in glob.glob(os.path.join(CONF.instances_path, '*', 'disk*')):
-        if disk == besides or not os.path.isfile(disk):
-            continue
-        try:
-            header = headers.read_header(disk)
-        except OSError:
-            # It went away meanwhile, and its need of the base with it.
-            continue
-        if header is not None and header.backing_file == path:
-            users.append(disk)
-    return users
-
-
-def _fetch_anew(
-    driver: Any,
-    context: Any,
-    instance: Any,
-    instance_dir: str,
-    info: dict[str, Any],
-    path: str,
-) -> None:
-    """Let Nova's image cache fetch the base and make the overlay again."""
-    # The image cache's own lock (nova.virt.libvirt.imagebackend), so that
-    # nobody fetches while the old base goes.
-    with lockutils.lock(
-        os.path.basename(path),
-        'nova-',
-        external=True,
-        lock_path=os.path.join(CONF.instances_path, 'locks'),
-    ):
-        os.unlink(os.path.join(instance_dir, os.path.basename(info['path'])))
-        os.unlink(path)
-    driver._fetch_base(context, instance, instance_dir, info)
-
-
-# What Nova stores as it was downloaded, whatever force_raw_images says.
+        raise errors.BaseDiffers(path, CONF.host, expected, found)
 
 
 def to_fetch(

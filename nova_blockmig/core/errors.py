@@ -135,14 +135,27 @@ class BaseDiffers(Refused):
     on.
     """
 
-    def __init__(self, path: str, source: str, destination: str) -> None:
-        self.path = path
+    def __init__(
+        self, path: str, host: str, source: str, destination: str
+    ) -> None:
+        self.path, self.host = path, host
         self.source, self.destination = source, destination
         super().__init__(
             f'the content of {path} differs: {source} on the source, '
-            f'{destination} on the destination, also after fetching it anew '
-            'where that was possible: compare both with the image in '
-            'Glance, and force_raw_images on both hosts'
+            f'{destination} on the destination {host}, where it was left as '
+            'it is: compare both with the image in Glance, and '
+            'force_raw_images on both hosts'
+        )
+
+
+class BaseUnreadable(Refused):
+    """The destination cannot compare its copy of an image."""
+
+    def __init__(self, path: str, host: str, reason: str) -> None:
+        self.path, self.host = path, host
+        super().__init__(
+            f'{path} on the destination {host} cannot be compared with the '
+            f'source: {reason}'
         )
 
 

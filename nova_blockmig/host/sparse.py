@@ -21,6 +21,8 @@ import stat
 from typing import TypeVar
 
 from nova_blockmig.core import blocks
+from nova_blockmig.core import identity
+from nova_blockmig.host import identity as host_identity
 
 T = TypeVar('T')
 
@@ -41,56 +43,65 @@ class FileChanged(OSError):
         super().__init__(errno.EBUSY, 'it changed while it was read', path)
 
 
-def read(path: str, use: Callable[[Iterator[blocks.Extent], int], T]) -> T:
+def read(
+    path: str,
+    use: Callable[[Iterator[blocks.Extent], int], T],
+    touched: bool = False,
+    expected: identity.Key | None = None,
+) -> T:
     """Call use with the extents and the length of a file that stands still.
 
-    Nova updates the times of a base whenever an instance is made on it,
-    which cannot be told from writing: the file is then read once more.
+    What one reading gave counts if nothing about the file changed meanwhile;
+    where something did, what two readings agree upon.
 
-    :param use: called with an iterator, see :func:`read_extents`, and the
-        length in bytes; up to three times.
-    :raises FileChanged: it did not stand still.
+    :param use: called with an iterator and the length in bytes, up to three
+        times. The iterator gives offset and data of what is in the file, in
+        order and without its holes, in pieces of at most :data:`CHUNK` bytes,
+        which end on its multiples.
+    :param touched: the file may be touched at any time and is never written
+        to, as Nova does with its bases: its key decides, not its times.
+    :param expected: the key of the file that is meant.
+    :raises FileChanged: it did not stand still, or is another file.
     :raises OSError: it cannot be read.
     """
+    results: list[T] = []
     for _ in range(_ATTEMPTS):
         with _opened(path) as handle:
-            before = os.fstat(handle)
-            result = use(_extents(handle, before.st_size), before.st_size)
-            if identity(os.fstat(handle)) == identity(before):
+            before = host_identity.of_handle(handle)
+            if expected is not None and before.key != expected:
+                break
+            result = use(
+                _extents(handle, before.size_bytes), before.size_bytes
+            )
+            after = host_identity.of_handle(handle)
+        if after == before or (touched and after.key == before.key):
+            return result
+        # Not if it grew or shrank: a reading sees the first length only.
+        if after.size_bytes == before.size_bytes:
+            if result in results:
                 return result
+            results.append(result)
     raise FileChanged(path)
 
 
-def read_extents(path: str) -> Iterator[blocks.Extent]:
-    """Offset and data of what is in a file, in order, without its holes.
+def data_bytes(path: str, unit: int = blocks.BLOCK) -> int:
+    """Bytes of a file in units that are not all hole.
 
-    In pieces of at most :data:`CHUNK` bytes, which end on its multiples.
+    What copying the file to another takes there, whose own unit of
+    allocation is larger than the hole's.
 
-    :raises FileChanged: the file was written to meanwhile, or its times
-        were updated; at the end of the iteration.
+    :param unit: bytes.
     :raises OSError: it cannot be read.
     """
+    total = 0
+    counted = 0
     with _opened(path) as handle:
-        before = os.fstat(handle)
-        yield from _extents(handle, before.st_size)
-        if identity(os.fstat(handle)) != identity(before):
-            raise FileChanged(path)
-
-
-def content_length(path: str) -> int:
-    """The length of a file in bytes, its holes counted."""
-    return os.stat(path).st_size
-
-
-def identity(status: os.stat_result) -> tuple[int, ...]:
-    """What changes at the latest when the content of a file changes."""
-    return (
-        status.st_dev,
-        status.st_ino,
-        status.st_size,
-        status.st_mtime_ns,
-        status.st_ctime_ns,
-    )
+        length = os.fstat(handle).st_size
+        for start, end in _data_ranges(handle, length):
+            first = max(start // unit * unit, counted)
+            counted = max(-(-end // unit) * unit, counted)
+            total += counted - first
+    return total
 
 
 @contextlib.contextmanager

@@ -37,6 +37,7 @@ from nova_blockmig.compute import source
 from nova_blockmig.core import annotation
 from nova_blockmig.core import handshake
 from nova_blockmig.core import model
+from nova_blockmig.host import digests
 
 JOB_SECONDS = 1.4
 """How long the block-stream job takes that is waited for: three polls, so
@@ -128,13 +129,11 @@ class Digests:
     def on_destination(self) -> None:
         """The destination's look at its own, which is the same file here.
 
-        A file that was changed since is read again.
+        Nothing is known of it there.
         """
-        base = image_cache.cached_path(self._info['backing_file'])
-        os.utime(base)
+        digests.CACHE = digests.DigestCache()
         digest = self._info[annotation.KEY]['digest']
-        directory = os.path.dirname(self._info['path'])
-        image_cache.verify(None, None, INSTANCE, directory, self._info, digest)
+        image_cache.verify(INSTANCE, self._info, digest)
 
 
 class Carrying:

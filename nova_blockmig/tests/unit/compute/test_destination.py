@@ -23,11 +23,12 @@ from nova.objects import migrate_data
 from oslo_config import fixture as config_fixture
 
 from nova_blockmig.compute import destination
-from nova_blockmig.compute import image_cache
 from nova_blockmig.core import annotation
 from nova_blockmig.core import content
 from nova_blockmig.core import handshake
 from nova_blockmig.core import model
+from nova_blockmig.host import digests
+from nova_blockmig.host import identity
 from nova_blockmig.tests.unit import base
 
 UUID = '3d1d9a2e-7cf0-4f59-8d1f-6b3f3fdd5d6b'
@@ -327,9 +328,6 @@ class VerifyTest(Case):
             'virt_disk_size': 1 << 20,
             'backing_file': 'da39a3',
         }
-        self.in_use = self.useFixture(
-            fixtures.MockPatchObject(image_cache, 'in_use_by', return_value=[])
-        ).mock
 
     def verify(self, data=b'image' * 1000, method=model.TransferMethod.FETCH):
         digest = content.digest([(0, data)], len(data))
@@ -337,39 +335,37 @@ class VerifyTest(Case):
             disk_info=[self.info],
             notes=(annotation.DiskAnnotation(method, digest=digest),),
         )
-        self.destination.verify(
-            mock.sentinel.ctx, self.instance, self.instance_dir, prepared
-        )
+        self.destination.verify(self.instance, self.instance_dir, prepared)
 
     def test_equal_bases(self):
         self.verify()
-        self.driver._fetch_base.assert_not_called()
 
-    def test_one_that_differs_is_fetched_anew(self):
-        def fetch(context, instance, instance_dir, info):
-            self.assertFalse(os.path.exists(self.base))
-            self.assertFalse(os.path.exists(self.overlay))
-            self.write('_base/da39a3', b'anew')
-
-        self.driver._fetch_base.side_effect = fetch
-        self.verify(b'anew')
-        self.driver._fetch_base.assert_called_once()
-
-    def test_one_that_stays_different(self):
-        self.driver._fetch_base.side_effect = lambda *args: self.write(
-            '_base/da39a3', b'again'
-        )
+    def test_one_that_differs_is_left_as_it_is(self):
+        before = identity.of_path(self.base)
         exc = self.assertRaises(
             exception.MigrationError, self.verify, b'wanted'
         )
         self.assertIn(content.digest([(0, b'wanted')], 6), str(exc))
-        self.assertIn(content.digest([(0, b'again')], 5), str(exc))
+        self.assertIn(digests.file_digest(self.base), str(exc))
+        self.assertIn('force_raw_images', str(exc))
+        self.assertEqual(before, identity.of_path(self.base))
 
-    def test_one_that_others_stand_on_is_not_touched(self):
-        self.in_use.return_value = ['/instances/other/disk']
-        self.assertRaises(exception.MigrationError, self.verify, b'wanted')
-        self.driver._fetch_base.assert_not_called()
-        self.assertTrue(os.path.exists(self.base))
+    def test_one_that_is_touched_is_read_once(self):
+        read = self.useFixture(
+            fixtures.MockPatchObject(
+                digests, 'file_digest', side_effect=digests.file_digest
+            )
+        ).mock
+        for _ in range(3):
+            self.verify()
+            os.utime(self.base)
+        self.assertEqual(1, read.call_count)
+
+    def test_one_that_cannot_be_read(self):
+        os.unlink(self.base)
+        exc = self.assertRaises(exception.MigrationError, self.verify)
+        self.assertIn(self.base, str(exc))
+        self.assertIn('No such file', str(exc))
 
     def test_the_format_of_a_copied_disk_is_noted(self):
         self.verify(method=model.TransferMethod.COPY)

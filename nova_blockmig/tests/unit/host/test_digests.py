@@ -12,6 +12,7 @@
 
 """Tests of digests of files."""
 
+import json
 import os
 import threading
 from typing import Any
@@ -20,7 +21,9 @@ from unittest import mock
 import fixtures
 
 from nova_blockmig.core import content
+from nova_blockmig.core import identity
 from nova_blockmig.host import digests
+from nova_blockmig.host import identity as host_identity
 from nova_blockmig.host import sparse
 from nova_blockmig.tests.unit import base
 
@@ -37,9 +40,9 @@ class DigestsTestCase(base.TestCase):
             fixtures.MockPatchObject(digests, 'file_digest', self.read)
         )
 
-    def read(self, path: str) -> str:
+    def read(self, path: str, expected: identity.Key | None = None) -> str:
         self.reads.append(path)
-        return sparse.read(path, content.digest)
+        return sparse.read(path, content.digest, True, expected)
 
     def make(self, name: str, data: bytes) -> str:
         path = self.dir.join(name)
@@ -88,7 +91,37 @@ class TestDigestCache(DigestsTestCase):
             self.expected(b'onemore'), self.cache.digest(self.path)
         )
 
-    def test_written_to_with_its_time_put_back(self) -> None:
+    def test_touched_as_nova_does(self) -> None:
+        self.cache.digest(self.path)
+        for time in range(3):
+            os.utime(self.path, ns=(time, time))
+            self.assertEqual(
+                self.expected(b'one'), self.cache.digest(self.path)
+            )
+        self.assertEqual([self.path], self.reads)
+
+    def test_touched_while_it_is_read(self) -> None:
+        def run(func: Any, *args: Any) -> Any:
+            with mock.patch.object(os, 'pread', side_effect=self.touch):
+                return func(*args)
+
+        self.assertEqual(
+            self.expected(b'one'), self.cache.digest(self.path, run)
+        )
+        self.cache.digest(self.path)
+        self.assertEqual([self.path], self.reads)
+
+    def touch(self, handle: int, size: int, offset: int) -> bytes:
+        os.utime(self.path)
+        os.lseek(handle, offset, os.SEEK_SET)
+        return os.read(handle, size)
+
+    def test_without_birth_its_times_count(self) -> None:
+        self.useFixture(
+            fixtures.MockPatchObject(
+                host_identity, '_birth_ns', return_value=None
+            )
+        )
         before = os.stat(self.path)
         self.cache.digest(self.path)
         with open(self.path, 'r+b') as file:
@@ -116,20 +149,26 @@ class TestDigestCache(DigestsTestCase):
             self.assertRaises(sparse.FileChanged, self.cache.digest, self.path)
         self.assertEqual(self.expected(b'one'), self.cache.digest(self.path))
 
-    def test_newer_content_is_not_kept_for_the_older(self) -> None:
-        older = os.stat(self.path)
+    def test_replaced_before_it_is_read(self) -> None:
+        other = self.make('other', b'two')
 
         def run(func: Any, *args: Any) -> Any:
-            with open(self.path, 'r+b') as file:
-                file.write(b'two')
+            if os.path.exists(other):
+                os.rename(other, self.path)
             return func(*args)
 
         self.assertEqual(
             self.expected(b'two'), self.cache.digest(self.path, run)
         )
-        with mock.patch.object(os, 'stat', return_value=older):
-            self.cache.digest(self.path)
+        self.cache.digest(self.path)
         self.assertEqual(2, len(self.reads))
+
+    def test_known(self) -> None:
+        self.assertIsNone(self.cache.known(self.path))
+        self.cache.digest(self.path)
+        os.utime(self.path)
+        self.assertEqual(self.expected(b'one'), self.cache.known(self.path))
+        self.assertEqual([self.path], self.reads)
 
     def test_bounded(self) -> None:
         paths = [self.make(str(n), b'%d' % n) for n in range(5)]
@@ -151,7 +190,102 @@ class TestDigestCache(DigestsTestCase):
 
         self.cache.digest(self.path, run)
         self.cache.digest(self.path, run)
-        self.assertEqual([(self.path,)], ran)
+        self.assertEqual([self.path], [args[0] for args in ran])
+
+
+class TestStateFile(DigestsTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.state = self.dir.join('digests.json')
+        self.cache.keep_in(self.state)
+
+    def restarted(self) -> digests.DigestCache:
+        cache = digests.DigestCache(limit=3)
+        cache.keep_in(self.state)
+        return cache
+
+    def read_state(self) -> Any:
+        with open(self.state) as file:
+            return json.load(file)
+
+    def write_state(self, text: str) -> None:
+        with open(self.state, 'w') as file:
+            file.write(text)
+
+    def test_a_restart_costs_no_reading(self) -> None:
+        self.cache.digest(self.path)
+        os.utime(self.path)
+        self.assertEqual(
+            self.expected(b'one'), self.restarted().known(self.path)
+        )
+        self.assertEqual([self.path], self.reads)
+
+    def test_made_anew_meanwhile(self) -> None:
+        self.cache.digest(self.path)
+        os.rename(self.make('other', b'two'), self.path)
+        self.assertEqual(
+            self.expected(b'two'), self.restarted().digest(self.path)
+        )
+
+    def test_damaged(self) -> None:
+        self.cache.digest(self.path)
+        whole = self.read_state()
+        (row,) = whole['digests']
+        for rows in (
+            [row[:-1]],
+            [[*row[:-1], 'x' * 64]],
+            [[*row[:-1], None]],
+            [[str(row[0]), *row[1:]]],
+            [7],
+            7,
+        ):
+            self.write_state(json.dumps({**whole, 'digests': rows}))
+            self.assertIsNone(self.restarted().known(self.path))
+        for text in ('', '{', '[]', '{"version": 1}', '\0', '[' * 100_000):
+            self.write_state(text)
+            self.assertIsNone(self.restarted().known(self.path))
+        # And it is written again.
+        self.restarted().digest(self.path)
+        self.assertEqual(whole, self.read_state())
+
+    def test_another_version(self) -> None:
+        self.cache.digest(self.path)
+        self.write_state(json.dumps({**self.read_state(), 'version': 2}))
+        self.assertIsNone(self.restarted().known(self.path))
+
+    def test_bounded(self) -> None:
+        for n in range(5):
+            self.cache.digest(self.make(str(n), b'%d' % n))
+        self.assertEqual(3, len(self.read_state()['digests']))
+        self.assertEqual(
+            self.expected(b'4'), self.restarted().known(self.dir.join('4'))
+        )
+
+    def test_of_two_services(self) -> None:
+        other = self.restarted()
+        self.cache.digest(self.path)
+        other.digest(self.make('2', b'2'))
+        self.assertEqual(
+            self.expected(b'one'), self.restarted().known(self.path)
+        )
+
+    def test_a_directory_that_is_not_there(self) -> None:
+        self.cache.keep_in(self.dir.join('nowhere/digests.json'))
+        self.assertEqual(self.expected(b'one'), self.cache.digest(self.path))
+
+    def test_without_birth_nothing_is_kept(self) -> None:
+        self.useFixture(
+            fixtures.MockPatchObject(
+                host_identity, '_birth_ns', return_value=None
+            )
+        )
+        self.cache.digest(self.path)
+        self.assertEqual([], self.read_state()['digests'])
+
+    def test_nothing_is_left_of_a_failed_writing(self) -> None:
+        with mock.patch.object(os, 'replace', side_effect=OSError(28, 'full')):
+            self.cache.digest(self.path)
+        self.assertEqual(['base'], sorted(os.listdir(self.dir.path)))
 
 
 class TestTogether(DigestsTestCase):

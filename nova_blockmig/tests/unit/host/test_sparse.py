@@ -12,7 +12,9 @@
 
 """Tests of reading sparse files."""
 
+from collections.abc import Iterator
 import errno
+import itertools
 import os
 from unittest import mock
 
@@ -22,11 +24,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from nova_blockmig.core import blocks
+from nova_blockmig.host import identity
 from nova_blockmig.host import sparse
 from nova_blockmig.tests.unit import base
 
 CHUNK = sparse.CHUNK
 MIB = 1024 * 1024
+
+Extents = Iterator[blocks.Extent]
 
 
 class SparseTestCase(base.TestCase):
@@ -46,16 +51,22 @@ class SparseTestCase(base.TestCase):
         return bytes(image)
 
     def read(self) -> bytes:
-        image = bytearray(sparse.content_length(self.path))
-        for offset, data in sparse.read_extents(self.path):
-            image[offset : offset + len(data)] = data
-        return bytes(image)
+        def whole(extents: Extents, length: int) -> bytes:
+            image = bytearray(length)
+            for offset, data in extents:
+                image[offset : offset + len(data)] = data
+            return bytes(image)
+
+        return sparse.read(self.path, whole)
+
+    def extents(self, path: str | None = None) -> list[blocks.Extent]:
+        return sparse.read(path or self.path, lambda e, length: list(e))
 
 
-class TestReadExtents(SparseTestCase):
+class TestExtents(SparseTestCase):
     def test_empty(self) -> None:
         self.make(0, {})
-        self.assertEqual([], list(sparse.read_extents(self.path)))
+        self.assertEqual([], self.extents())
 
     def test_nothing_but_a_hole(self) -> None:
         # Whether the file system has holes or not.
@@ -72,7 +83,7 @@ class TestReadExtents(SparseTestCase):
         with mock.patch.object(
             os, 'lseek', side_effect=[*offsets, OSError(errno.ENXIO, 'x')]
         ):
-            extents = list(sparse.read_extents(self.path))
+            extents = self.extents()
         self.assertEqual(
             ranges, [(start, start + len(d)) for start, d in extents]
         )
@@ -80,7 +91,7 @@ class TestReadExtents(SparseTestCase):
     def test_pieces_are_bounded_and_aligned(self) -> None:
         self.make(3 * CHUNK + 10, {4096: b'x' * (3 * CHUNK - 4096 + 10)})
         position = 0
-        for offset, data in sparse.read_extents(self.path):
+        for offset, data in self.extents():
             end = offset + len(data)
             self.assertGreaterEqual(offset, position)
             self.assertLessEqual(len(data), CHUNK)
@@ -117,30 +128,14 @@ class TestReadExtents(SparseTestCase):
         image = self.make(10, {0: b'content'})
         link = self.path + '.link'
         os.symlink(self.path, link)
-        self.assertEqual([(0, image)], list(sparse.read_extents(link)))
+        self.assertEqual([(0, image)], self.extents(link))
 
     def test_missing(self) -> None:
-        self.assertRaises(
-            FileNotFoundError, list, sparse.read_extents(self.path)
-        )
+        self.assertRaises(FileNotFoundError, self.extents)
 
     def test_no_regular_file(self) -> None:
         os.mkfifo(self.path)
-        self.assertRaises(OSError, list, sparse.read_extents(self.path))
-
-    def test_changed_meanwhile(self) -> None:
-        self.make(MIB, {0: b'x'})
-        extents = sparse.read_extents(self.path)
-        next(extents)
-        os.utime(self.path, ns=(1, 1))
-        self.assertRaises(sparse.FileChanged, list, extents)
-
-    def test_truncated_meanwhile(self) -> None:
-        self.make(2 * CHUNK, {0: b'x' * 2 * CHUNK})
-        extents = sparse.read_extents(self.path)
-        next(extents)
-        os.truncate(self.path, 10)
-        self.assertRaises(sparse.FileChanged, list, extents)
+        self.assertRaises(OSError, self.extents)
 
     def test_file_is_closed(self) -> None:
         self.make(2 * CHUNK, {0: b'x' * 2 * CHUNK})
@@ -148,10 +143,12 @@ class TestReadExtents(SparseTestCase):
             mock.patch.object(os, 'open', side_effect=os.open) as opened,
             mock.patch.object(os, 'close', side_effect=os.close) as closed,
         ):
-            extents = sparse.read_extents(self.path)
-            next(extents)
-            self.assertEqual(0, closed.call_count)
-            del extents
+            self.assertRaises(
+                KeyError,
+                sparse.read,
+                self.path,
+                mock.Mock(side_effect=KeyError),
+            )
         self.assertEqual((1, 1), (opened.call_count, closed.call_count))
 
     @given(
@@ -175,43 +172,92 @@ class TestRead(SparseTestCase):
         found = sparse.read(self.path, lambda e, n: (list(e), n))
         self.assertEqual(([(0, b'0123456789')], 10), found)
 
-    def test_times_updated_once(self) -> None:
+    def touching(self, *results: object) -> mock.Mock:
+        """A use that touches the file, and gives these results."""
+
+        left = list(results)
+        times = itertools.count(1)
+
+        def use(extents: Extents, length: int) -> object:
+            list(extents)
+            # As Nova does it, but never twice at the same time.
+            time = next(times)
+            os.utime(self.path, ns=(time, time))
+            return left.pop(0)
+
+        return mock.Mock(side_effect=use)
+
+    def test_two_readings_that_agree(self) -> None:
         self.make(10, {0: b'0123456789'})
-        calls = []
+        use = self.touching('one', 'two', 'one')
+        self.assertEqual('one', sparse.read(self.path, use))
+        self.assertEqual(3, use.call_count)
 
-        def use(extents: object, length: int) -> int:
-            calls.append(length)
-            if len(calls) == 1:
-                os.utime(self.path, ns=(1, 1))
-            return len(calls)
+    def test_a_base_may_be_touched(self) -> None:
+        self.make(10, {0: b'0123456789'})
+        use = self.touching('one')
+        self.assertEqual('one', sparse.read(self.path, use, touched=True))
+        self.assertEqual(1, use.call_count)
 
-        self.assertEqual(2, sparse.read(self.path, use))
+    def test_a_base_whose_birth_is_not_known_is_read_twice(self) -> None:
+        self.useFixture(
+            fixtures.MockPatchObject(identity, '_birth_ns', return_value=None)
+        )
+        self.make(10, {0: b'0123456789'})
+        use = self.touching('one', 'one')
+        self.assertEqual('one', sparse.read(self.path, use, touched=True))
+        self.assertEqual(2, use.call_count)
 
     def test_never_stands_still(self) -> None:
         self.make(10, {0: b'0123456789'})
-        calls = []
-
-        def use(extents: object, length: int) -> None:
-            calls.append(length)
-            os.utime(self.path, ns=(len(calls), len(calls)))
-
+        use = self.touching('one', 'two', 'three')
         caught = self.assertRaises(
             sparse.FileChanged, sparse.read, self.path, use
         )
-        self.assertEqual(3, len(calls))
+        self.assertEqual(3, use.call_count)
         self.assertEqual(self.path, caught.filename)
+
+    def test_another_file_than_expected(self) -> None:
+        self.make(10, {0: b'0123456789'})
+        key = identity.of_path(self.path).key
+        use = mock.Mock(return_value='one')
+        self.assertEqual('one', sparse.read(self.path, use, expected=key))
+        self.make_anew(10)
+        self.assertRaises(
+            sparse.FileChanged, sparse.read, self.path, use, expected=key
+        )
+        self.assertEqual(1, use.call_count)
+
+    def make_anew(self, length: int) -> None:
+        with open(self.path + '.part', 'wb') as file:
+            file.truncate(length)
+        os.rename(self.path + '.part', self.path)
 
     def test_growing_file_is_read_to_its_first_length(self) -> None:
         self.make(10, {0: b'0123456789'})
         seen = []
 
-        def use(extents: object, length: int) -> None:
+        def use(extents: Extents, length: int) -> None:
             with open(self.path, 'ab') as file:
                 file.write(b'more')
-            seen.append(b''.join(data for _, data in extents))  # type: ignore
+            seen.append(b''.join(data for _, data in extents))
 
-        self.assertRaises(sparse.FileChanged, sparse.read, self.path, use)
+        self.assertRaises(
+            sparse.FileChanged, sparse.read, self.path, use, touched=True
+        )
         self.assertEqual(b'0123456789', seen[0])
+
+    def test_shrinking_file(self) -> None:
+        self.make(2 * CHUNK, {0: b'x' * 2 * CHUNK})
+
+        def use(extents: Extents, length: int) -> None:
+            next(extents)
+            os.truncate(self.path, length - 10)
+            list(extents)
+
+        self.assertRaises(
+            sparse.FileChanged, sparse.read, self.path, use, touched=True
+        )
 
     def test_exceptions_of_use_pass(self) -> None:
         self.make(10, {})
@@ -220,3 +266,26 @@ class TestRead(SparseTestCase):
             raise KeyError('x')
 
         self.assertRaises(KeyError, sparse.read, self.path, use)
+
+
+class TestDataBytes(SparseTestCase):
+    def test_in_whole_units(self) -> None:
+        self.make(10 * MIB, {4096: b'x', MIB - 1: b'xx', 9 * MIB: b'x'})
+        # Where the file system says that there is no hole.
+        offsets = [4096, 8192, MIB - 4096, MIB + 4096, 9 * MIB, 10 * MIB]
+        with mock.patch.object(
+            os, 'lseek', side_effect=[*offsets, OSError(errno.ENXIO, 'x')]
+        ):
+            found = sparse.data_bytes(self.path)
+        self.assertEqual(3 * blocks.BLOCK + MIB, found)
+
+    def test_two_in_one_unit_count_once(self) -> None:
+        self.make(MIB, {0: b'x'})
+        offsets = [0, 4096, 8192, 12288, MIB]
+        with mock.patch.object(
+            os, 'lseek', side_effect=[*offsets[:4], OSError(errno.ENXIO, 'x')]
+        ):
+            self.assertEqual(blocks.BLOCK, sparse.data_bytes(self.path))
+
+    def test_missing(self) -> None:
+        self.assertRaises(FileNotFoundError, sparse.data_bytes, self.path)
