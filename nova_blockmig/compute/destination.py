@@ -244,7 +244,7 @@ class Destination:
             return
         name = os.path.basename(info['path'])
         base = os.path.basename(info['backing_file'] or '')
-        if base.startswith(('ephemeral', 'swap')):
+        if model.is_host_generated(base):
             raise errors.InTreeSource(source, [name])
 
 

@@ -23,18 +23,27 @@ from nova_blockmig.compute import local_disks
 from nova_blockmig.compute import offload
 from nova_blockmig.core import content
 from nova_blockmig.core import errors
+from nova_blockmig.core import identity
 from nova_blockmig.core import model
 from nova_blockmig.core import plan
+from nova_blockmig.host import digests as host_digests
+from nova_blockmig.host import remembered
 from nova_blockmig.host import sparse
 
 
 @dataclasses.dataclass(frozen=True)
 class Inspection:
-    """The disks of an instance, with Nova's infos, and how each travels."""
+    """The disks of an instance, with Nova's infos, and how each travels.
+
+    :ivar packed: what goes inline, by the name of the disk.
+    :ivar digests: of the bases that are to be compared, by the name of the
+        disk.
+    """
 
     infos: list[dict[str, Any]]
     disk_plans: tuple[model.DiskPlan, ...]
     packed: dict[str, content.Packed]
+    digests: dict[str, str]
     not_copied: tuple[str, ...]
 
     def by(self, method: model.TransferMethod) -> tuple[model.DiskPlan, ...]:
@@ -42,9 +51,51 @@ class Inspection:
         return tuple(r for r in self.disk_plans if r.method is method)
 
 
+class PackedBases:
+    """What host-generated bases pack to, each packed once.
+
+    The check packs, and so does the migration after it, and the check for
+    the next host if there is one.
+
+    :param limit: most compressed bytes of one.
+    """
+
+    _KEPT_BYTES = 64 * 1024 * 1024
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._known = remembered.Remembered[content.Packed | None](
+            self._pack, self._KEPT_BYTES, self._weigh
+        )
+
+    def packed(self, disk: model.Disk) -> content.Packed | None:
+        """What goes inline of a disk; None if that exceeds the limit.
+
+        :raises errors.SourceUnreadable: it cannot be read.
+        """
+        path = disk.base.path if disk.base else disk.path
+        try:
+            if disk.base:
+                return self._known.get(path, offload.run, disk.base.key)
+            # A config drive holds secrets: not kept any longer than needed.
+            return offload.run(_pack, path, self._limit)
+        except OSError as exc:
+            raise errors.SourceUnreadable(
+                disk.name, path, exc.strerror or str(exc)
+            ) from exc
+
+    def _pack(self, path: str, key: identity.Key) -> content.Packed | None:
+        return _pack(path, self._limit, touched=True, expected=key)
+
+    @staticmethod
+    def _weigh(packed: content.Packed | None) -> int:
+        return 1024 + (len(packed.data) if packed else 0)
+
+
 def inspect(
     driver: Any,
     policy: model.Policy,
+    bases: PackedBases,
     instance: Any,
     block_device_info: Any,
     facts: plan.Facts,
@@ -66,9 +117,16 @@ def inspect(
     )
     disks = local_disks.local_disks(instance, guest_config, infos)
     packed = {
-        disk.name: offload.run(_pack, disk, policy.max_inline_bytes)
+        disk.name: bases.packed(disk)
         for disk in disks
         if plan.may_inline(disk, facts)
+    }
+    digests = {
+        disk.name: _digest(disk.name, disk.base)
+        for disk in disks
+        if disk.base
+        and policy.verify_base_images
+        and plan.needs_digest(disk, facts)
     }
     disk_plans = plan.disk_plans(
         disks,
@@ -78,26 +136,35 @@ def inspect(
             for name, p in packed.items()
         },
         policy.max_inline_bytes,
+        digests,
     )
     return Inspection(
         infos=infos,
         disk_plans=disk_plans,
         packed={name: p for name, p in packed.items() if p is not None},
+        digests=digests,
         not_copied=local_disks.not_copied(guest_config, disks),
     )
 
 
-def _pack(disk: model.Disk, limit: int) -> content.Packed | None:
-    """What goes inline of a disk; None if that exceeds the limit."""
-    path = disk.base.path if disk.base else disk.path
+def _digest(disk_name: str, base: model.Base) -> str:
     try:
-        return sparse.read(
-            path,
-            functools.partial(content.pack, limit=limit),
-        )
-    except content.TooLarge:
-        return None
+        return host_digests.CACHE.digest(base.path, offload.run, base.key)
     except OSError as exc:
         raise errors.SourceUnreadable(
-            disk.name, path, exc.strerror or str(exc)
+            disk_name, base.path, exc.strerror or str(exc)
         ) from exc
+
+
+def _pack(
+    path: str,
+    limit: int,
+    touched: bool = False,
+    expected: identity.Key | None = None,
+) -> content.Packed | None:
+    """What goes inline of a file; None if that exceeds the limit."""
+    use = functools.partial(content.pack, limit=limit)
+    try:
+        return sparse.read(path, use, touched, expected)
+    except content.TooLarge:
+        return None

@@ -14,6 +14,7 @@
 
 from collections.abc import Iterable
 from collections.abc import Mapping
+import contextlib
 import os
 from typing import Any
 
@@ -21,9 +22,13 @@ from nova import exception
 from nova.virt.libvirt import imagecache
 
 from nova_blockmig.compute import disk_info
+from nova_blockmig.compute import offload
 from nova_blockmig.core import errors
+from nova_blockmig.core import identity as identities
 from nova_blockmig.core import model
 from nova_blockmig.host import headers
+from nova_blockmig.host import identity
+from nova_blockmig.host import sparse
 
 
 def local_disks(
@@ -36,7 +41,8 @@ def local_disks(
     :param guest_config: nova's LibvirtConfigGuest of the instance.
     :param infos: what ``_get_instance_disk_info_from_config`` returned for
         it; volumes are not among them.
-    :raises errors.SourceUnreadable: a disk or its base cannot be read.
+    :raises errors.SourceUnreadable: a disk or its base cannot be read. A base
+        that is missing is no such error: its guest reads it all the same.
     """
     devices = {
         device.source_path: device
@@ -49,7 +55,7 @@ def local_disks(
         else None
     )
     return tuple(
-        _disk(info, devices[info['path']], image_base)
+        _disk(instance.uuid, info, devices[info['path']], image_base)
         for info in infos
         if info['path'] in devices
     )
@@ -73,7 +79,10 @@ def not_copied(
 
 
 def _disk(
-    info: Mapping[str, Any], device: Any, image_base: str | None
+    instance_uuid: str,
+    info: Mapping[str, Any],
+    device: Any,
+    image_base: str | None,
 ) -> model.Disk:
     path = info['path']
     name = os.path.basename(path)
@@ -83,8 +92,7 @@ def _disk(
         header = _header(name, path)
         readable = not (header.encrypted or header.has_data_file)
         if header.backing_file:
-            backing = os.path.join(os.path.dirname(path), header.backing_file)
-            base = _base(name, backing, header, image_base)
+            base = _base(instance_uuid, path, header, image_base)
     return model.Disk(
         name=name,
         path=path,
@@ -111,43 +119,100 @@ def _header(name: str, path: str) -> headers.ImageHeader:
 
 
 def _base(
-    name: str,
-    base: str,
+    instance_uuid: str,
+    overlay: str,
     header: headers.ImageHeader,
     image_base: str | None,
 ) -> model.Base:
-    """What the overlay stands on.
+    """What the overlay lies on.
+
+    :param overlay: its path.
+    :param image_base: what the base of the instance's image is called.
+    """
+    path = os.path.join(os.path.dirname(overlay), str(header.backing_file))
+    try:
+        file = identity.of_path(path)
+    except OSError:
+        file = None
+    if file is None or not os.path.isfile(path):
+        # QEMU has it open nevertheless.
+        return model.Base(
+            path, model.BaseKind.OTHER, header.virtual_bytes, None, False
+        )
+    under = None
+    if header.backing_format == 'qcow2':
+        # QEMU reads it, whether we can or not.
+        with contextlib.suppress(errors.SourceUnreadable):
+            under = _header(os.path.basename(overlay), path)
+    return model.Base(
+        path,
+        kind=_kind(path, header, under, image_base),
+        added_bytes=_added_bytes(path, header, under),
+        key=file.key,
+        certain=_certain(instance_uuid, overlay, file),
+    )
+
+
+def _kind(
+    path: str,
+    overlay: headers.ImageHeader,
+    under: headers.ImageHeader | None,
+    image_base: str | None,
+) -> model.BaseKind:
+    """Where a base came from.
 
     The name decides, as it does in Nova's image cache: ``ephemeral_*`` and
     ``swap_*`` are made by the host, the SHA-1 of the image's id is the image.
-    What Nova does not make like that is flattened rather than guessed at.
+    What Nova does not make like that is flattened rather than guessed at. An
+    overlay that does not name the format of its base is not trusted with it:
+    QEMU would guess from what the image's owner wrote there.
+
+    :param under: the base's own header, if it is a qcow2 file.
     """
-    if not os.path.isfile(base):
-        raise errors.SourceUnreadable(
-            name, base, 'the backing file is not there'
-        )
-    kind = model.BaseKind.OTHER
-    base_name = os.path.basename(base)
-    if base_name == image_base and _stands_alone(name, base, header):
-        kind = model.BaseKind.IMAGE
-    elif (
-        base_name.startswith(('ephemeral_', 'swap_'))
-        and header.backing_format == 'raw'
-        and os.path.getsize(base) <= header.virtual_bytes
+    name = os.path.basename(path)
+    raw = overlay.backing_format == 'raw'
+    alone = under is not None and not (
+        under.backing_file or under.has_data_file or under.encrypted
+    )
+    if name == image_base and (raw or alone):
+        return model.BaseKind.IMAGE
+    if (
+        model.is_host_generated(name)
+        and raw
+        and os.path.getsize(path) <= overlay.virtual_bytes
     ):
-        kind = model.BaseKind.HOST_GENERATED
-    return model.Base(base, kind)
+        return model.BaseKind.HOST_GENERATED
+    return model.BaseKind.OTHER
 
 
-def _stands_alone(name: str, base: str, overlay: headers.ImageHeader) -> bool:
-    """Whether an image base holds all of its own content.
+def _added_bytes(
+    path: str,
+    overlay: headers.ImageHeader,
+    under: headers.ImageHeader | None,
+) -> int:
+    """Most that block-stream adds to the overlay.
 
-    An overlay that does not name the format of its base is not trusted with
-    it: QEMU would guess from what the image's owner wrote there.
+    Of a raw base that is what it holds, in clusters of the overlay. Whatever
+    else, compressed clusters and further bases among it, adds as much as it
+    shows of a disk at most.
     """
+    limit = overlay.virtual_bytes
     if overlay.backing_format == 'raw':
-        return True
-    if overlay.backing_format != 'qcow2':
+        with contextlib.suppress(OSError):
+            return min(limit, offload.run(sparse.data_bytes, path))
+    return limit if under is None else min(limit, under.virtual_bytes)
+
+
+def _certain(
+    instance_uuid: str, overlay: str, base: identities.FileIdentity
+) -> bool:
+    """Whether a base is the one that the guest's QEMU has open."""
+    try:
+        over = identity.of_path(overlay)
+    except OSError:
         return False
-    under = _header(name, base)
-    return not (under.backing_file or under.has_data_file or under.encrypted)
+    return identities.older_than_overlay(
+        base, over
+    ) or identities.older_than_process(
+        base, offload.run(identity.qemu_started_ns, instance_uuid)
+    )

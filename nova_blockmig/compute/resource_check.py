@@ -216,8 +216,8 @@ def disk_needs(
 ) -> tuple[capacity.DiskNeed, ...]:
     """What disks that travel like this need on the destination.
 
-    A base that is taken along, in whatever way, adds at most what it
-    occupies here. One that is fetched is the image cache's.
+    A base that is taken along, in whatever way, adds to its disk. One that is
+    fetched is the image cache's.
     """
     return tuple(
         capacity.DiskNeed(
@@ -225,7 +225,7 @@ def disk_needs(
             virtual_bytes=disk_plan.disk.virtual_bytes,
             allocated_bytes=disk_plan.disk.allocated_bytes,
             added_bytes=(
-                files.allocated_bytes(disk_plan.disk.base.path)
+                disk_plan.disk.base.added_bytes
                 if disk_plan.disk.base
                 and disk_plan.method is not model.TransferMethod.FETCH
                 else 0

@@ -13,7 +13,6 @@
 """What the source host of a block migration does, named after Nova's hooks."""
 
 from collections.abc import Callable
-from collections.abc import Sequence
 from typing import Any
 
 from nova import exception
@@ -23,14 +22,12 @@ from oslo_log import log as logging
 from nova_blockmig.compute import flatten
 from nova_blockmig.compute import images_type
 from nova_blockmig.compute import inspection
-from nova_blockmig.compute import offload
 from nova_blockmig.compute import paused_guests
 from nova_blockmig.core import annotation
 from nova_blockmig.core import errors
 from nova_blockmig.core import handshake
 from nova_blockmig.core import model
 from nova_blockmig.core import plan
-from nova_blockmig.host import digests
 from nova_blockmig.host import files
 
 CONF = nova.conf.CONF
@@ -49,6 +46,7 @@ class Source:
     def __init__(self, driver: Any, policy: model.Policy) -> None:
         self._driver = driver
         self._policy = policy
+        self._bases = inspection.PackedBases(policy.max_inline_bytes)
         self._facts: dict[str, plan.Facts] = {}
 
     def check(
@@ -147,13 +145,27 @@ class Source:
             exception.Forbidden,
         ):
             return False
+        except Exception as exc:
+            # Whatever its client raises: the disk can travel without Glance.
+            LOG.warning(
+                'Glance does not say whether image %(image)s is available: '
+                '%(reason)s',
+                {'image': instance.image_ref, 'reason': exc},
+                instance=instance,
+            )
+            return False
         return bool(image.get('status', 'active') == 'active')
 
     def _inspect(
         self, instance: Any, block_device_info: Any, facts: plan.Facts
     ) -> inspection.Inspection:
         return inspection.inspect(
-            self._driver, self._policy, instance, block_device_info, facts
+            self._driver,
+            self._policy,
+            self._bases,
+            instance,
+            block_device_info,
+            facts,
         )
 
     def _assert_can_migrate(
@@ -173,7 +185,7 @@ class Source:
 
     def _assert_space_to_flatten(self, found: inspection.Inspection) -> None:
         flattened = [r.disk for r in found.by(model.TransferMethod.FLATTEN)]
-        need = added_bytes(flattened)
+        need = sum(d.base.added_bytes for d in flattened if d.base)
         free = files.free_bytes(CONF.instances_path)
         if need > free:
             raise errors.NoSpaceToFlatten(
@@ -219,28 +231,7 @@ class Source:
             case model.TransferMethod.FETCH:
                 return annotation.DiskAnnotation(
                     model.TransferMethod.FETCH,
-                    digest=self._base_digest(disk_plan.disk),
+                    digest=found.digests.get(disk_plan.disk.name),
                 )
             case _:
                 return annotation.DiskAnnotation(model.TransferMethod.COPY)
-
-    def _base_digest(self, disk: model.Disk) -> str | None:
-        if not self._policy.verify_base_images or disk.base is None:
-            return None
-        try:
-            return digests.CACHE.digest(disk.base.path, offload.run)
-        except OSError as exc:
-            raise errors.SourceUnreadable(
-                disk.name, disk.base.path, exc.strerror or str(exc)
-            ) from exc
-
-
-def added_bytes(disks: Sequence[model.Disk]) -> int:
-    """Most bytes that flattening adds to the overlays.
-
-    The allocation of the base is the bound: block-stream copies what is
-    allocated there, in whole clusters.
-    """
-    return sum(
-        files.allocated_bytes(disk.base.path) for disk in disks if disk.base
-    )

@@ -18,6 +18,8 @@ Sizes are bytes everywhere. Nothing here touches Nova, libvirt or a file.
 import dataclasses
 import enum
 
+from nova_blockmig.core import identity
+
 
 class OverCommit(enum.StrEnum):
     """Which size of a disk the resource check compares.
@@ -64,10 +66,18 @@ class Base:
 
     :ivar path: absolute path on the source.
     :ivar kind: where it came from.
+    :ivar added_bytes: most that flattening adds to the overlay, and that its
+        content adds to a disk that is made of it.
+    :ivar key: which file it is; None if it is missing.
+    :ivar certain: whether the file of this name is the one that the guest's
+        QEMU has open. If not, only QEMU knows what the guest reads.
     """
 
     path: str
     kind: BaseKind
+    added_bytes: int
+    key: identity.Key | None
+    certain: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,6 +106,14 @@ class Disk:
     file: bool = True
     readable: bool = True
     base: Base | None = None
+
+
+def is_host_generated(base_name: str) -> bool:
+    """Whether Nova's image cache makes a base of this name with mkfs, mkswap.
+
+    As ``LibvirtDriver._create_images_and_backing`` tells them.
+    """
+    return base_name.startswith(('ephemeral', 'swap'))
 
 
 class TransferMethod(enum.StrEnum):

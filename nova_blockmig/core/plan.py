@@ -38,12 +38,15 @@ class Facts:
 
     :ivar destination: the driver of the destination.
     :ivar image_available: Glance still hands out the instance's image.
+    :ivar destination_digest: the content digest of the image's base in the
+        destination's image cache; None if there is none, or it is not known.
     :ivar full_copy: libvirt is asked to copy whole disks
         (``VIR_MIGRATE_NON_SHARED_DISK``), bases included.
     """
 
     destination: Peer
     image_available: bool = True
+    destination_digest: str | None = None
     full_copy: bool = False
 
 
@@ -60,7 +63,24 @@ def may_inline(disk: model.Disk, facts: Facts) -> bool:
     return (
         not facts.full_copy
         and disk.base is not None
+        and disk.base.certain
         and disk.base.kind is model.BaseKind.HOST_GENERATED
+    )
+
+
+def needs_digest(disk: model.Disk, facts: Facts) -> bool:
+    """Whether the destination has to find the base that the guest reads.
+
+    For that it is told the base's digest.
+    """
+    return (
+        facts.destination is Peer.BLOCKMIG
+        and _can_move(disk)
+        and not facts.full_copy
+        and disk.base is not None
+        and disk.base.certain
+        and disk.base.kind is model.BaseKind.IMAGE
+        and (facts.image_available or facts.destination_digest is not None)
     )
 
 
@@ -69,17 +89,20 @@ def disk_plans(
     facts: Facts,
     packed: Mapping[str, int | None],
     limit: int,
+    digests: Mapping[str, str] = {},
 ) -> tuple[model.DiskPlan, ...]:
     """Decide for every disk of an instance.
 
     :param packed: compressed bytes by disk name for every disk for which
         :func:`may_inline` says so; None where they exceed the limit.
     :param limit: most compressed bytes for the instance as a whole.
+    :param digests: by disk name, of the bases for which :func:`needs_digest`
+        says so, if bases are to be compared.
     :returns: one plan per disk, in the order of the disks.
     """
     disks = tuple(disks)
     inlined = _choose_inline(disks, packed, limit)
-    return tuple(_plan(disk, facts, inlined) for disk in disks)
+    return tuple(_plan(disk, facts, inlined, digests) for disk in disks)
 
 
 def _choose_inline(
@@ -110,7 +133,10 @@ def _can_move(disk: model.Disk) -> bool:
 
 
 def _plan(
-    disk: model.Disk, facts: Facts, inlined: frozenset[str]
+    disk: model.Disk,
+    facts: Facts,
+    inlined: frozenset[str],
+    digests: Mapping[str, str],
 ) -> model.DiskPlan:
     def by(method: model.TransferMethod, reason: str) -> model.DiskPlan:
         return model.DiskPlan(disk=disk, method=method, reason=reason)
@@ -140,18 +166,18 @@ def _plan(
         return by(
             model.TransferMethod.COPY, 'VIR_MIGRATE_NON_SHARED_DISK is set'
         )
+    if not disk.base.certain:
+        return by(
+            model.TransferMethod.FLATTEN,
+            'its base is missing, or may have been made anew since QEMU '
+            'opened it',
+        )
     if disk.base.kind is model.BaseKind.OTHER:
         return by(
             model.TransferMethod.FLATTEN, 'its base is no image of Glance'
         )
     if disk.base.kind is model.BaseKind.IMAGE:
-        if facts.image_available:
-            return by(
-                model.TransferMethod.FETCH, 'its base is an image of Glance'
-            )
-        return by(
-            model.TransferMethod.FLATTEN, 'its image cannot be had from Glance'
-        )
+        return _plan_image(disk, facts, digests.get(disk.name))
     if disk.name in inlined:
         return by(
             model.TransferMethod.INLINE, 'its base was made on the source'
@@ -166,6 +192,32 @@ def _plan(
         model.TransferMethod.FLATTEN,
         'its base exceeds [blockmig] max_inline_bytes',
     )
+
+
+def _plan_image(
+    disk: model.Disk, facts: Facts, digest: str | None
+) -> model.DiskPlan:
+    """A disk whose base is the instance's image.
+
+    :param digest: of the base; None if bases are not to be compared.
+    """
+    there = facts.destination_digest
+    if there is not None and digest not in (None, there):
+        method = model.TransferMethod.FLATTEN
+        reason = (
+            'the image cache of the destination holds another base for its '
+            'image'
+        )
+    elif there is not None:
+        method = model.TransferMethod.FETCH
+        reason = 'its base is in the image cache of the destination'
+    elif facts.image_available:
+        method = model.TransferMethod.FETCH
+        reason = 'its base is an image of Glance'
+    else:
+        method = model.TransferMethod.FLATTEN
+        reason = 'its image is not available from Glance'
+    return model.DiskPlan(disk=disk, method=method, reason=reason)
 
 
 def _plan_read_only(

@@ -29,7 +29,13 @@ DISK = model.Disk(
     format='qcow2',
     virtual_bytes=1 << 30,
     allocated_bytes=1 << 20,
-    base=model.Base('/_base/ephemeral_1_x', model.BaseKind.HOST_GENERATED),
+    base=model.Base(
+        '/_base/ephemeral_1_x',
+        model.BaseKind.HOST_GENERATED,
+        1 << 20,
+        (1, 2),
+        True,
+    ),
 )
 
 

@@ -32,6 +32,7 @@ from nova_blockmig.core import handshake
 from nova_blockmig.core import model
 from nova_blockmig.host import digests
 from nova_blockmig.host import headers
+from nova_blockmig.host import identity
 from nova_blockmig.tests.unit import base
 
 UUID = '3d1d9a2e-7cf0-4f59-8d1f-6b3f3fdd5d6b'
@@ -47,6 +48,13 @@ class Case(base.TestCase):
 
     def setUp(self):
         super().setUp()
+        self.started_ns = None
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'nova_blockmig.host.identity.qemu_started_ns',
+                lambda uuid: self.started_ns,
+            )
+        )
         self.path = self.useFixture(fixtures.TempDir()).path
         conf = self.useFixture(config_fixture.Config(nova.conf.CONF))
         conf.config(instances_path=self.path, host='server2')
@@ -213,6 +221,8 @@ class CheckTest(Case):
         for error in (
             exception.ImageNotFound(image_id=IMAGE),
             exception.ImageNotAuthorized(image_id=IMAGE),
+            exception.GlanceConnectionFailed(server='x', reason='y'),
+            RuntimeError('HTTP 500'),
         ):
             self.driver._image_api.get.side_effect = error
             self.assertEqual(
@@ -237,10 +247,85 @@ class CheckTest(Case):
         self.assertEqual((), self.check().disk_plans)
 
     def test_a_base_that_vanished(self):
+        # Nova's image cache keeps the base of the first ephemeral disk only;
+        # QEMU has the file open.
         os.unlink(self.eph_base)
-        message = self.refused()
-        self.assertIn('disk.eph0', message)
-        self.assertIn(self.eph_base, message)
+        (disk_plan,) = self.check().by(model.TransferMethod.FLATTEN)
+        self.assertEqual('disk.eph0', disk_plan.disk.name)
+        # There is no telling how much of it there is.
+        self.assertEqual(MIB, disk_plan.disk.base.added_bytes)
+
+    def test_a_base_that_was_made_anew(self):
+        for path in (self.eph_base, self.image_base):
+            self.make_anew(path)
+        self.assertEqual(
+            {
+                'disk': model.TransferMethod.FLATTEN,
+                'disk.eph0': model.TransferMethod.FLATTEN,
+                'disk.config': model.TransferMethod.INLINE,
+            },
+            self.travels(self.check()),
+        )
+
+    def test_a_base_of_a_guest_that_was_started_again(self):
+        self.make_anew(self.eph_base)
+        born = identity.of_path(self.eph_base).birth_ns
+        for started, method in (
+            (born, model.TransferMethod.INLINE),
+            (born - 1, model.TransferMethod.FLATTEN),
+            (None, model.TransferMethod.FLATTEN),
+        ):
+            self.started_ns = started
+            self.assertEqual(method, self.travels(self.check())['disk.eph0'])
+
+    def test_a_file_system_that_does_not_tell_births(self):
+        self.useFixture(
+            fixtures.MockPatchObject(identity, '_birth_ns', return_value=None)
+        )
+        self.assertEqual(
+            {
+                'disk': model.TransferMethod.FLATTEN,
+                'disk.eph0': model.TransferMethod.FLATTEN,
+                'disk.config': model.TransferMethod.INLINE,
+            },
+            self.travels(self.check()),
+        )
+
+    def make_anew(self, path):
+        """As another instance does whose base is missing."""
+        with open(path, 'rb') as file:
+            data = file.read()
+        with open(path + '.part', 'wb') as file:
+            file.write(data)
+        os.rename(path + '.part', path)
+
+    def test_room_for_what_is_compressed(self):
+        self.header(0, backing_format='qcow2')
+        self.headers[self.image_base] = headers.ImageHeader(
+            'qcow2', 3, MIB // 2, 4096
+        )
+        self.driver._image_api.get.side_effect = exception.ImageNotFound(
+            image_id=IMAGE
+        )
+        (disk_plan,) = self.check().by(model.TransferMethod.FLATTEN)
+        self.assertEqual(MIB // 2, disk_plan.disk.base.added_bytes)
+
+    def test_room_for_a_chain(self):
+        self.header(0, backing_format='qcow2')
+        self.headers[self.image_base] = headers.ImageHeader(
+            'qcow2', 3, MIB, 4096, '/elsewhere', 'raw'
+        )
+        (disk_plan,) = self.check().by(model.TransferMethod.FLATTEN)
+        self.assertEqual(MIB, disk_plan.disk.base.added_bytes)
+
+    def test_room_for_a_raw_base_is_what_it_holds(self):
+        self.headers[self.infos[0]['path']] = dataclasses.replace(
+            self.headers[self.infos[0]['path']], virtual_bytes=1 << 30
+        )
+        os.truncate(self.image_base, 1 << 29)
+        disk = self.check().disk_plans[0].disk
+        self.assertLessEqual(disk.base.added_bytes, MIB)
+        self.assertGreaterEqual(disk.base.added_bytes, 1)
 
     def test_a_base_that_is_an_overlay_itself(self):
         overlay = self.infos[0]['path']
@@ -260,6 +345,9 @@ class CheckTest(Case):
         self.headers[path] = dataclasses.replace(self.headers[path], **kwargs)
 
     def test_a_base_that_was_not_made_by_nova(self):
+        self.headers[self.eph_base] = headers.ImageHeader(
+            'qcow2', 3, MIB, 4096
+        )
         for change in (
             {'backing_format': None},
             {'backing_format': 'qcow2'},
@@ -344,6 +432,21 @@ class DiskInfoTest(Case):
         )
         self.assertEqual(b'host made' * 99, carried)
         self.assertEqual(7, notes['disk.config'].packed.length)
+
+    def test_a_base_is_packed_once(self):
+        read = self.useFixture(
+            fixtures.MockPatchObject(content, 'pack', side_effect=content.pack)
+        ).mock
+        self.check()
+        os.utime(self.eph_base)
+        self.check()
+        notes = self.notes(self.disk_info())
+        # The config drive each time, as it may hold secrets.
+        self.assertEqual(4, read.call_count)
+        self.assertEqual(
+            content.digest([(0, b'host made' * 99)], 9 * 99),
+            notes['disk.eph0'].packed.sha256,
+        )
 
     def test_the_operator_may_leave_bases_unverified(self):
         self.source = source.Source(

@@ -12,6 +12,8 @@
 
 """Every row of the table by which disks travel."""
 
+import dataclasses
+
 from nova_blockmig.core import model
 from nova_blockmig.core import plan
 from nova_blockmig.tests.unit import base
@@ -28,7 +30,8 @@ def disk(name='disk', base=None, **kwargs):
         'format': 'qcow2',
         'virtual_bytes': 1 << 30,
         'allocated_bytes': 1 << 20,
-        'base': base and model.Base(f'/instances/_base/{name}', base),
+        'base': base
+        and model.Base(f'/instances/_base/{name}', base, 4096, (1, 2), True),
     }
     values.update(kwargs)
     return model.Disk(**values)
@@ -198,3 +201,78 @@ class LimitTest(base.TestCase):
         self.assertNotIn(
             model.TransferMethod.INLINE, self.disk_plans(packed, 0).values()
         )
+
+
+class UncertainBaseTest(base.TestCase):
+    """Only QEMU knows what the guest reads of a base that was made anew."""
+
+    def uncertain(self, item):
+        return dataclasses.replace(
+            item, base=dataclasses.replace(item.base, certain=False)
+        )
+
+    def test_it_is_flattened(self):
+        for item in (IMAGE, EPHEMERAL, SWAP, UNSHELVED):
+            for facts in (BLOCKMIG, IN_TREE):
+                self.assertEqual(
+                    model.TransferMethod.FLATTEN,
+                    method(self.uncertain(item), facts, packed=10),
+                )
+
+    def test_nothing_is_read_of_it(self):
+        self.assertTrue(plan.may_inline(EPHEMERAL, BLOCKMIG))
+        self.assertFalse(plan.may_inline(self.uncertain(EPHEMERAL), BLOCKMIG))
+        self.assertTrue(plan.needs_digest(IMAGE, BLOCKMIG))
+        self.assertFalse(plan.needs_digest(self.uncertain(IMAGE), BLOCKMIG))
+
+    def test_a_full_copy_needs_no_base(self):
+        facts = plan.Facts(destination=plan.Peer.BLOCKMIG, full_copy=True)
+        self.assertEqual(
+            model.TransferMethod.COPY, method(self.uncertain(IMAGE), facts)
+        )
+
+
+class CachedBaseTest(base.TestCase):
+    """The destination said what it has in its image cache."""
+
+    def method(self, there, available=True, ours='a' * 64):
+        facts = plan.Facts(
+            destination=plan.Peer.BLOCKMIG,
+            image_available=available,
+            destination_digest=there,
+        )
+        digests = {'disk': ours} if ours else {}
+        (disk_plan,) = plan.disk_plans([IMAGE], facts, {}, 100, digests)
+        return disk_plan.method
+
+    def test_the_same_base_needs_no_glance(self):
+        for available in (True, False):
+            self.assertEqual(
+                model.TransferMethod.FETCH, self.method('a' * 64, available)
+            )
+
+    def test_another_base_is_not_used(self):
+        for available in (True, False):
+            self.assertEqual(
+                model.TransferMethod.FLATTEN, self.method('b' * 64, available)
+            )
+
+    def test_bases_that_are_not_to_be_compared(self):
+        self.assertEqual(
+            model.TransferMethod.FETCH, self.method('b' * 64, ours=None)
+        )
+
+    def test_what_needs_a_digest(self):
+        full_copy = dataclasses.replace(BLOCKMIG, full_copy=True)
+        gone = dataclasses.replace(BLOCKMIG, image_available=False)
+        cached = dataclasses.replace(gone, destination_digest='a' * 64)
+        for facts, needed in (
+            (BLOCKMIG, True),
+            (IN_TREE, False),
+            (full_copy, False),
+            (gone, False),
+            (cached, True),
+        ):
+            self.assertIs(needed, plan.needs_digest(IMAGE, facts))
+            self.assertFalse(plan.needs_digest(EPHEMERAL, facts))
+            self.assertFalse(plan.needs_digest(ALONE, facts))
