@@ -12,6 +12,7 @@
 
 """The driver: Nova's hooks, each handed on to what stands behind it."""
 
+import contextlib
 from typing import Any
 
 from nova.virt.libvirt import driver as libvirt_driver
@@ -24,6 +25,7 @@ from nova_blockmig.compute import disk_info
 from nova_blockmig.compute import flags
 from nova_blockmig.compute import flatten
 from nova_blockmig.compute import image_cache
+from nova_blockmig.compute import known_versions
 from nova_blockmig.compute import resource_check
 from nova_blockmig.compute import source
 from nova_blockmig.compute import startup
@@ -69,6 +71,10 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
         )
         flags.check_zero_detection(
             CONF.blockmig.migrate_disks_detect_zeroes, version, CONF
+        )
+        known_versions.check_at_start(
+            known_versions.versions(version, connection.getVersion()),
+            self._block_migration_flags,
         )
 
     def get_available_resource(self, nodename: Any) -> Any:
@@ -281,6 +287,41 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
             guest,
             device_names,
         )
+
+    def _live_migration_monitor(
+        self,
+        context: Any,
+        instance: Any,
+        guest: Any,
+        dest: Any,
+        post_method: Any,
+        recover_method: Any,
+        block_migration: Any,
+        migrate_data: Any,
+        future: Any,
+        disk_paths: Any,
+    ) -> None:
+        with contextlib.ExitStack() as stack:
+            if migrate_data.block_migration:
+                watched = stack.enter_context(
+                    self._source.watching(
+                        instance, dest, guest, disk_paths, migrate_data
+                    )
+                )
+                post_method = watched.saving_as_done(post_method)
+                guest = watched
+            super()._live_migration_monitor(
+                context,
+                instance,
+                guest,
+                dest,
+                post_method,
+                recover_method,
+                block_migration,
+                migrate_data,
+                future,
+                disk_paths,
+            )
 
     def _get_instance_disk_info_from_config(
         self, guest_config: Any, block_device_info: Any

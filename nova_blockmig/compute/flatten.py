@@ -41,12 +41,14 @@ def flatten(
     disk: model.Disk,
     reason: str,
     aborted: Callable[[], bool],
+    report: Callable[[int, int], None],
 ) -> None:
     """Make disk independent of its base; returns when that is done.
 
     :param guest: nova's libvirt Guest of the instance.
     :param reason: why, for the log.
     :param aborted: asked at every poll; True ends the job.
+    :param report: told at every poll how many bytes of how many are done.
     :raises errors.FlattenFailed: libvirt refused or ended the job, or the
         migration was aborted. The disk is intact in each case.
     """
@@ -60,7 +62,7 @@ def flatten(
     try:
         if device.get_job_info() is None:
             device.rebase(None)
-        _wait(instance, device, disk, aborted)
+        _wait(instance, device, disk, aborted, report)
     except libvirt_driver.libvirt.libvirtError as exc:
         raise errors.FlattenFailed(disk.name, str(exc)) from exc
     # That a job is gone does not say that it succeeded; the header does.
@@ -81,12 +83,14 @@ def _wait(
     device: Any,
     disk: model.Disk,
     aborted: Callable[[], bool],
+    report: Callable[[int, int], None],
 ) -> None:
     reported = time.monotonic()
     while (job := device.get_job_info()) is not None:
         if aborted():
             device.abort_job()
             raise errors.FlattenFailed(disk.name, 'the migration was aborted')
+        report(job.cur, job.end)
         if time.monotonic() - reported >= REPORT_SECONDS:
             reported = time.monotonic()
             LOG.info(

@@ -26,8 +26,9 @@ from nova.compute import vm_states
 from nova.objects import fields
 
 from nova_blockmig.core import errors
+from nova_blockmig.core import known_bad
 
-_FIXED_IN_QEMU = (10, 0, 0)
+_DEFECT = known_bad.named('paused-twice')
 
 
 def assert_may_move(
@@ -43,7 +44,7 @@ def assert_may_move(
     """
     if instance.vm_state != vm_states.PAUSED or not not_copied:
         return
-    if driver._host.has_min_version(hv_ver=_FIXED_IN_QEMU):
+    if driver._host.has_min_version(hv_ver=_DEFECT.fixed):
         return
     if _arrived_paused(context, instance):
         raise errors.NeverResumed(instance.uuid, not_copied)

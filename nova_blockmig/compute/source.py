@@ -13,6 +13,9 @@
 """What the source host of a block migration does, named after Nova's hooks."""
 
 from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+import contextlib
 from typing import Any
 
 from nova import exception
@@ -22,12 +25,16 @@ from oslo_log import log as logging
 from nova_blockmig.compute import flatten
 from nova_blockmig.compute import images_type
 from nova_blockmig.compute import inspection
+from nova_blockmig.compute import known_versions
 from nova_blockmig.compute import paused_guests
+from nova_blockmig.compute import progress
+from nova_blockmig.compute import record
 from nova_blockmig.core import annotation
 from nova_blockmig.core import errors
 from nova_blockmig.core import handshake
 from nova_blockmig.core import model
 from nova_blockmig.core import plan
+from nova_blockmig.core import progress as core_progress
 from nova_blockmig.host import files
 
 CONF = nova.conf.CONF
@@ -48,6 +55,7 @@ class Source:
         self._policy = policy
         self._bases = inspection.PackedBases(policy.max_inline_bytes)
         self._facts: dict[str, plan.Facts] = {}
+        self._transfers: dict[str, record.Transfer] = {}
 
     def check(
         self, context: Any, instance: Any, data: Any, block_device_info: Any
@@ -104,7 +112,7 @@ class Source:
         try:
             found = self._inspect(instance, block_device_info, facts)
             self._assert_can_migrate(instance, found)
-            self._flatten(instance, found, aborted)
+            flattened = self._flatten(instance, found, aborted)
             infos = found.infos
             if found.by(model.TransferMethod.FLATTEN):
                 infos = self._driver._get_instance_disk_info(
@@ -114,7 +122,32 @@ class Source:
                 self._annotate(infos, found)
         except errors.Refused as exc:
             raise exception.MigrationError(reason=str(exc)) from exc
+        self._transfers[instance.uuid] = record.Transfer(
+            found.disk_plans, flattened
+        )
         return list(infos)
+
+    @contextlib.contextmanager
+    def watching(
+        self,
+        instance: Any,
+        destination: str,
+        guest: Any,
+        disk_paths: Iterable[str],
+        migrate_data: Any,
+    ) -> Iterator[progress.MonitoredGuest]:
+        """Give Nova's monitor a guest that tells the bytes of its disks.
+
+        :param disk_paths: files of the disks that libvirt copies.
+        """
+        transfer = self._transfers.pop(instance.uuid, record.Transfer())
+        watched = progress.MonitoredGuest(
+            instance, guest, disk_paths, transfer.flattened
+        )
+        with record.recorded(
+            instance, destination, watched, migrate_data.migration, transfer
+        ):
+            yield watched
 
     @property
     def _full_copy(self) -> bool:
@@ -197,16 +230,25 @@ class Source:
         instance: Any,
         found: inspection.Inspection,
         aborted: Callable[[], bool],
-    ) -> None:
+    ) -> core_progress.Progress:
+        report = progress.FlattenProgress(instance)
         disk_plans = found.by(model.TransferMethod.FLATTEN)
         if not disk_plans:
-            return
+            return report.shown
         self._assert_space_to_flatten(found)
+        known_versions.warn_of_flattening(self._driver._host, instance)
         guest = self._driver._host.get_guest(instance)
         for disk_plan in disk_plans:
             flatten.flatten(
-                instance, guest, disk_plan.disk, disk_plan.reason, aborted
+                instance,
+                guest,
+                disk_plan.disk,
+                disk_plan.reason,
+                aborted,
+                report.update,
             )
+            report.disk_done()
+        return report.shown
 
     def _annotate(
         self, infos: list[dict[str, Any]], found: inspection.Inspection

@@ -135,6 +135,12 @@ OVERRIDDEN = _of(
             'guest, device_names',
             'the last moment before libvirt migrates',
         ),
+        '_live_migration_monitor': (
+            'self, context, instance, guest, dest, post_method, '
+            'recover_method, block_migration, migrate_data, future, '
+            'disk_paths',
+            'gives the monitor a guest that tells the bytes of its disks',
+        ),
         '_get_instance_disk_info_from_config': (
             'self, guest_config, block_device_info',
             'reads headers instead of running qemu-img',
@@ -208,6 +214,12 @@ USED = (
             'get_block_device': ('self, disk', 'the disk to flatten'),
             '_domain': (None, 'migrated with flags that Nova does not set'),
             '__init__': ('self, domain', 'a guest of a wrapped domain'),
+            'get_all_disks': ('self', 'the disks whose copy is watched'),
+            'get_job_info': ('self', 'gets the bytes of the disks as well'),
+            'migrate_configure_max_downtime': (
+                'self, mstime',
+                'never lowers the downtime that we allow',
+            ),
         },
     ),
     *_of(
@@ -266,6 +278,27 @@ USED = (
             'qemu_img_info': (
                 'path, format=None',
                 'headers that are not sure to be read right here',
+            ),
+        },
+    ),
+    *_of(
+        'nova.context',
+        None,
+        {
+            'get_admin_context': (
+                "read_deleted='no'",
+                'finds the migration that a flattening belongs to',
+            ),
+        },
+    ),
+    *_of(
+        'nova.virt.libvirt.migration',
+        None,
+        {
+            'downtime_steps': ('data_gb', 'the steps of the downtime'),
+            'update_downtime': (
+                'guest, instance, olddowntime, downtime_steps, elapsed',
+                'raises the downtime by these steps',
             ),
         },
     ),

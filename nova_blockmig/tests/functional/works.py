@@ -184,7 +184,9 @@ def _flatten(path: pathlib.Path) -> None:
         virtual_bytes=2**20,
         allocated_bytes=0,
     )
-    flatten.flatten(INSTANCE, guest, disk, 'a test', lambda: False)
+    flatten.flatten(
+        INSTANCE, guest, disk, 'a test', lambda: False, lambda *job: None
+    )
 
 
 def _overlay(path: pathlib.Path, base: pathlib.Path | None) -> pathlib.Path:

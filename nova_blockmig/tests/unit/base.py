@@ -18,7 +18,16 @@ from typing import Any
 from typing import NoReturn
 
 import fixtures
+import hypothesis
 import testtools
+
+# No test is measured by the time that a busy machine takes for it.
+hypothesis.settings.register_profile(
+    'nova-blockmig',
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile('nova-blockmig')
 
 _STARTERS = (
     (subprocess.Popen, '__init__'),

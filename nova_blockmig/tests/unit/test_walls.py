@@ -47,6 +47,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         # module that libvirt is taken from.
         'nova.compute.vm_states',
         'nova.conf',
+        'nova.context',
         'nova.exception',
         'nova.image',
         'nova.objects',

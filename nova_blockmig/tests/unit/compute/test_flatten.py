@@ -72,8 +72,14 @@ class FlattenTest(base.TestCase):
         ]
 
     def flatten(self, aborted=lambda: False):
+        self.reported = []
         flatten.flatten(
-            mock.sentinel.instance, self.guest, DISK, 'why', aborted
+            mock.sentinel.instance,
+            self.guest,
+            DISK,
+            'why',
+            aborted,
+            lambda *job: self.reported.append(job),
         )
 
     def failed(self, **kwargs):
@@ -86,6 +92,7 @@ class FlattenTest(base.TestCase):
         self.guest.get_block_device.assert_called_once_with('vdb')
         self.device.rebase.assert_called_once_with(None)
         self.assertEqual(2, self.sleep.call_count)
+        self.assertEqual([(1, 100), (50, 100)], self.reported)
 
     def test_a_job_of_an_earlier_try_is_waited_for(self):
         self.jobs(40, 60, None)

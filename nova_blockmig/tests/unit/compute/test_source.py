@@ -76,6 +76,9 @@ class Case(base.TestCase):
         self.add('disk.eph0', 'vdb', self.eph_base)
         self.config = self.add('disk.config', 'sda', read_only=True)
         self.driver = mock.Mock(_block_migration_flags=128)
+        connection = self.driver._host.get_connection.return_value
+        connection.getLibVersion.return_value = 9000000
+        connection.getVersion.return_value = 7002022
         self.driver._get_instance_disk_info.side_effect = lambda *args: [
             dict(info) for info in self.infos
         ]

@@ -1,0 +1,80 @@
+"""The bytes of the disks in Nova's API while a migration goes on."""
+
+import itertools
+from typing import Any
+
+from blocklab.migration import scenario
+from nova_blockmig.core import migration_record
+from nova_blockmig.tests.lab import base
+
+MIB = 1 << 20
+FLAVOR = scenario.Flavor(
+    memory_mib=160, disk_gib=1, ephemeral_gib=1, swap_mib=64
+)
+# MiB/s, so that a copy is seen more than once.
+SLOW = {'libvirt': {'live_migration_bandwidth': '8'}}
+
+
+class ProgressTest(base.LabTestCase):
+    def migrate(self, instance: Any) -> tuple[Any, list[tuple[str, int, int]]]:
+        """The migration, and status, done and all that its record showed."""
+        seen: list[tuple[str, int, int]] = []
+
+        def look() -> None:
+            for record in self.lab.cloud.compute.server_migrations(
+                instance.id
+            ):
+                found = (
+                    str(record.status),
+                    int(record.disk_processed_bytes or 0),
+                    int(record.disk_total_bytes or 0),
+                )
+                if not seen or seen[-1] != found:
+                    seen.append(found)
+
+        return self.move(instance, watch=look), seen
+
+    def assert_grows(self, seen: list[tuple[str, int, int]]) -> None:
+        self.assertGreater(len({done for _, done, _ in seen}), 2, seen)
+        for before, after in itertools.pairwise(seen):
+            self.assertLessEqual(before[1], after[1], seen)
+        for _, done, total in seen:
+            self.assertLessEqual(done, total, seen)
+
+    def record(self, position: int) -> migration_record.MigrationRecord:
+        """The line that the source logged after a position."""
+        (found,) = filter(
+            None,
+            map(
+                migration_record.read,
+                self.logged(base.SOURCE, position).splitlines(),
+            ),
+        )
+        return found
+
+    def test_copied_disks(self) -> None:
+        self.use(extra=dict.fromkeys(base.HOSTS, SLOW))
+        instance = self.boot(FLAVOR)
+        scenario.writing(instance, timeout=400)
+        instance.run('dd if=/dev/urandom of=/dev/vda bs=1M seek=900 count=64')
+        instance.run('sync')
+        position = self.log_size(base.SOURCE)
+        _, seen = self.migrate(instance)
+        self.assert_grows(seen)
+        found = self.record(position)
+        self.assertEqual(
+            (instance.id, base.SOURCE, base.DESTINATION, 'completed'),
+            (found.instance, found.source, found.destination, found.result),
+        )
+        methods = {disk.name: disk.method for disk in found.disks}
+        self.assertEqual(
+            {
+                'disk': 'fetch',
+                'disk.eph0': 'inline',
+                'disk.swap': 'inline',
+                'disk.config': 'inline',
+            },
+            methods,
+        )
+        copied = {d.name: d.copied_bytes or 0 for d in found.disks}
+        self.assertGreater(copied['disk'], 64 * MIB)
