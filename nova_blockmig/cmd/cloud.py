@@ -46,8 +46,11 @@ class Cloud(Protocol):
     def progress(self, server_id: str) -> migration_progress.Migration | None:
         """The running live migration of an instance with its figures."""
 
-    def reason(self, server_id: str) -> str:
-        """What Nova tells of the latest migration; may be empty."""
+    def reason(self, server_id: str, begun: float | None = None) -> str:
+        """What Nova tells of a migration; may be empty.
+
+        :param begun: which one, in seconds since 1970; the latest without.
+        """
 
     def disable(self, service: servers.ComputeService, reason: str) -> None:
         """Let no new instance come to a host."""

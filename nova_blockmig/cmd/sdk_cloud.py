@@ -34,6 +34,8 @@ VERSION = '2.90'
 _HYPERVISORS = '2.87'
 _PLACEMENT = '1.34'
 _PAGE = 500
+# Seconds between two clocks of the control plane.
+_SLACK = 2.0
 _UUID = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
 
 
@@ -145,11 +147,15 @@ class SdkCloud:
         running = [api_items.migration(item) for item in found['migrations']]
         return max(running, key=lambda m: m.id, default=None)
 
-    def reason(self, server_id: str) -> str:
+    def reason(self, server_id: str, begun: float | None = None) -> str:
         base = f'/servers/{server_id}/os-instance-actions'
         actions = self._get(base)['instanceActions']
         for action in actions:
             if action['action'] not in ('live-migration', 'migrate'):
+                continue
+            # The action comes before the record of the migration.
+            at = api_items.seconds(action['start_time']) or 0.0
+            if begun is not None and at > begun + _SLACK:
                 continue
             shown = self._get(f'{base}/{action["request_id"]}')
             events = shown['instanceAction']['events']

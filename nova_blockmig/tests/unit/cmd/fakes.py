@@ -139,7 +139,7 @@ class FakeCloud:
                    if not m.ended]  # fmt: skip
         return running[0] if running else None
 
-    def reason(self, server_id: str) -> str:
+    def reason(self, server_id: str, begun: float | None = None) -> str:
         record = self.migrations(server_id=server_id)[0]
         return self.fails.get((server_id, record.destination), '')
 

@@ -17,6 +17,7 @@ from unittest import mock
 from keystoneauth1 import exceptions as keystone_exceptions
 import requests
 
+from nova_blockmig.cmd import api_items
 from nova_blockmig.cmd import sdk_cloud
 from nova_blockmig.core import operator_errors
 from nova_blockmig.core import servers
@@ -226,9 +227,14 @@ class TestSdkCloud(base.TestCase):
         base_path = '/servers/x/os-instance-actions'
         self.api.answers[base_path] = {
             'instanceActions': [
-                {'action': 'stop', 'request_id': 'r0'},
+                {'action': 'stop', 'request_id': 'r0',
+                 'start_time': '2026-11-02T10:00:00.000000'},
                 {'action': 'live-migration', 'request_id': 'r1',
-                 'message': 'Error'},
+                 'message': 'Error',
+                 'start_time': '2026-11-02T09:00:00.000000'},
+                {'action': 'live-migration', 'request_id': 'r2',
+                 'message': 'older',
+                 'start_time': '2026-11-01T09:00:00.000000'},
             ]
         }  # fmt: skip
         self.api.answers[f'{base_path}/r1'] = {
@@ -237,4 +243,9 @@ class TestSdkCloud(base.TestCase):
                 {'result': 'Error', 'details': 'does not fit'},
             ]}
         }  # fmt: skip
+        self.api.answers[f'{base_path}/r2'] = {
+            'instanceAction': {'events': []}
+        }
         self.assertEqual('does not fit', self.cloud.reason('x'))
+        then = api_items.seconds('2026-11-01T09:00:01.000000')
+        self.assertEqual('older', self.cloud.reason('x', then))
