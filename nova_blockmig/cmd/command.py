@@ -68,6 +68,11 @@ class Operator(command.Command):
             return self._fail(f'{error}.', error.exit_code)
         except KeyboardInterrupt:
             return self._fail('Interrupted.', INTERRUPTED)
+        except Exception as error:
+            what = f'{type(error).__name__}: {error}'.partition('\n')[0]
+            return self._fail(
+                f'This was not expected ({what}); --debug shows where.', 2
+            )
         return self.exit_code or code
 
     def _fail(self, sentence: str, code: int) -> int:

@@ -88,6 +88,12 @@ class TestProgram(CommandTestCase):
         self.find_server_raises(operator_errors.No('no'))
         self.assertEqual(1, self.run_command('watch', 'vm'))
 
+    def test_what_nobody_expected_is_one_sentence_too(self) -> None:
+        self.find_server_raises(KeyError('oops'))
+        self.assertEqual(2, self.run_command('watch', 'vm'))
+        self.assertEqual(1, self.err.count('\n'))
+        self.assertIn("KeyError: 'oops'", self.err)
+
     def test_interrupted(self) -> None:
         self.find_server_raises(KeyboardInterrupt())
         self.assertEqual(130, self.run_command('watch', 'vm'))
