@@ -12,8 +12,8 @@
 
 """labctl tempest: tempest's tests, and those of our plug-in, on a lab.
 
-Tempest is installed beside the services, where our package is found through
-its entry point. What a run leaves, tempest.conf and the results, is in
+Tempest and our plug-in, which it finds through its entry point, are installed
+beside the services. What a run leaves, tempest.conf and the results, is in
 STATE/tempest until the next one.
 """
 
@@ -130,9 +130,10 @@ def _install(lab: Any) -> None:
         if not venvs.has(release, 'tempest'):
             with lab.progress.step('tempest'):
                 venvs.install_extra(release, 'tempest', log)
-        if not venvs.ours_is_current(release):
-            with lab.progress.step('nova-blockmig from this checkout'):
-                venvs.install_ours(release, log)
+        plugin = venvs.TEMPEST_PLUGIN
+        if not venvs.ours_is_current(release, plugin):
+            with lab.progress.step(f'{plugin.name} from this checkout'):
+                venvs.install_ours(release, log, plugin)
 
 
 def _configure(lab: Any, directory: Path, extra: Options) -> None:

@@ -14,6 +14,7 @@
 
 from collections.abc import Iterator
 import contextlib
+import dataclasses
 import fcntl
 import hashlib
 import os
@@ -30,7 +31,6 @@ from blocklab.machine.releases import PACKAGES
 from blocklab.machine.releases import Release
 
 _UV = VENVS / 'tools' / 'bin' / 'uv'
-_OURS = 'nova-blockmig'
 # What of the checkout decides what our package is.
 _SOURCES = (
     'pyproject.toml', 'setup.cfg', 'setup.py', 'nova-blockmig.pth',
@@ -39,6 +39,27 @@ _SOURCES = (
 # What a build of it does not need, or leaves behind.
 _NOT_COPIED = shutil.ignore_patterns(
     'build', '*.egg-info', '.tox', '.venv', '.stestr', '__pycache__', '*.lock'
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Ours:
+    """A distribution made from the checkout.
+
+    :ivar directory: where in the checkout its ``pyproject.toml`` is.
+    :ivar package: what is imported, a directory beside it.
+    """
+
+    name: str
+    directory: str
+    package: str
+
+
+DRIVER = Ours('nova-blockmig', '.', 'nova_blockmig')
+TEMPEST_PLUGIN = Ours(
+    'nova-blockmig-tempest-plugin',
+    'tempest-plugin',
+    'nova_blockmig_tempest_plugin',
 )
 
 
@@ -55,7 +76,7 @@ def locked(name: str) -> Iterator[None]:
 def stamp(release: Release, what: str) -> Path:
     """The file that changes when the installed `what` changes.
 
-    :param what: 'services', 'ours' or one of `EXTRAS`.
+    :param what: 'services', one of `EXTRAS` or the name of one of ours.
     """
     return release.venv / f'.{what}.sha256'
 
@@ -101,12 +122,12 @@ def _install(
     stamp(release, what).write_text(_digest(release, packages))
 
 
-def ours_is_current(release: Release) -> bool:
+def ours_is_current(release: Release, ours: Ours = DRIVER) -> bool:
     """Whether our package is installed as it is in the checkout."""
-    return _read(stamp(release, 'ours')) == source_digest(CHECKOUT)
+    return _read(stamp(release, ours.name)) == source_digest(CHECKOUT, ours)
 
 
-def install_ours(release: Release, log: Path) -> None:
+def install_ours(release: Release, log: Path, ours: Ours = DRIVER) -> None:
     """Build our package from the checkout and install the wheel.
 
     :raises BadInput: the checkout has no package.
@@ -116,7 +137,7 @@ def install_ours(release: Release, log: Path) -> None:
             f'{CHECKOUT} is not a checkout of nova-blockmig.',
             'Use "--driver stock", or run labctl from a checkout.',
         )
-    digest = source_digest(CHECKOUT)
+    digest = source_digest(CHECKOUT, ours)
     with tempfile.TemporaryDirectory() as directory:
         # A build leaves files behind: not in somebody's checkout, as root.
         copy = Path(directory) / 'checkout'
@@ -124,25 +145,25 @@ def install_ours(release: Release, log: Path) -> None:
             CHECKOUT, copy, ignore=_NOT_COPIED, copy_function=_copy
         )
         subprocesses.run(
-            'Building nova-blockmig',
+            f'Building {ours.name}',
             [
                 _UV, 'pip', 'install', f'--python={release.venv}/bin/python',
                 '--no-deps', '--compile-bytecode',
-                f'--reinstall-package={_OURS}', copy,
+                f'--reinstall-package={ours.name}', copy / ours.directory,
             ],
             log=log,
         )  # fmt: skip
-    stamp(release, 'ours').write_text(digest)
+    stamp(release, ours.name).write_text(digest)
 
 
-def source_digest(checkout: Path) -> str:
+def source_digest(checkout: Path, ours: Ours = DRIVER) -> str:
     """A digest of everything that the built package depends on."""
     digest = hashlib.sha256()
-    package = checkout / 'nova_blockmig'
-    files = [checkout / name for name in _SOURCES]
+    root = checkout / ours.directory
+    files = [root / name for name in _SOURCES]
     files += sorted(
         file
-        for file in package.rglob('*')
+        for file in (root / ours.package).rglob('*')
         if file.is_file() and file.suffix != '.pyc'
     )
     for file in files:

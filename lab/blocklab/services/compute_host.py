@@ -97,7 +97,7 @@ def _nova_compute(
         venvs.stamp(release, 'services'),
     ]
     if choices.drivers[host.name] == 'blockmig':
-        files.append(venvs.stamp(release, 'ours'))
+        files.append(venvs.stamp(release, venvs.DRIVER.name))
     environment = python_environment(release, host)
     if backend := choices.concurrency.get(host.name):
         environment |= BACKENDS[backend]

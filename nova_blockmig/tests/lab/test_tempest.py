@@ -25,7 +25,10 @@ from blocklab.commands import tempest
 from nova_blockmig.tests.lab import base
 
 UPSTREAM = 'tempest.api.compute.admin.test_live_migration'
-OURS = 'nova_blockmig.tests.tempest.test_block_migration.BlockMigrationTest'
+OURS = (
+    'nova_blockmig_tempest_plugin.tests.scenario.test_block_migration.'
+    'BlockMigrationTest'
+)
 MIB = 1 << 20
 GIB = 1 << 30
 

@@ -21,7 +21,7 @@ from tempest.lib import exceptions
 from tempest.lib.common.utils import test_utils
 from tempest.lib.common.utils.linux import remote_client
 
-from nova_blockmig.tests.tempest import reports
+from nova_blockmig_tempest_plugin import reports
 
 CONF = config.CONF
 

@@ -23,7 +23,7 @@ from tempest.lib.common.utils import data_utils
 from tempest.lib.common.utils import test_utils
 import tempest.test
 
-from nova_blockmig.tests.tempest import guests
+from nova_blockmig_tempest_plugin import guests
 
 CONF = config.CONF
 # The last one whose requests can say disk_over_commit.

@@ -23,16 +23,11 @@ from nova_blockmig.tests.unit import base
 
 ROOT = pathlib.Path(__file__).parents[3]
 
-# Defined in openstack-zuul-jobs and tempest; jobs of ours may stand on them.
-UPSTREAM = {
-    'openstack-tox',
-    'openstack-tox-docs',
-    'openstack-tox-pep8',
-    'openstack-tox-py311',
-    'tempest-multinode-full-py3',
-}
+# Defined in openstack-zuul-jobs and tempest; jobs of ours are based on them.
+UPSTREAM = {'openstack-tox', 'tempest-multinode-full-py3'}
 # Zuul's job attributes that we use; another one is most likely a typo.
 ATTRIBUTES = {
+    'abstract',
     'description',
     'group-vars',
     'irrelevant-files',
@@ -42,7 +37,10 @@ ATTRIBUTES = {
     'required-projects',
     'timeout',
     'vars',
+    'voting',
 }
+PIPELINES = {'check', 'gate', 'periodic-weekly'}
+SCENARIOS = 'nova_blockmig_tempest_plugin.tests.scenario'
 
 
 def _load() -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
@@ -74,11 +72,24 @@ class ZuulTest(base.TestCase):
             self.assertEqual(set(), job.keys() - ATTRIBUTES, job['name'])
             self.assertIn(job['parent'], UPSTREAM | self.jobs.keys())
 
-    def test_a_job_is_run_before_and_at_the_gate(self) -> None:
-        check, gate = (self.project[p]['jobs'] for p in ('check', 'gate'))
-        self.assertEqual(check, gate)
-        self.assertEqual(set(), self.jobs.keys() - set(check))
-        self.assertEqual(set(), set(check) - self.jobs.keys() - UPSTREAM)
+    def run_in(self, *pipelines: str) -> set[str]:
+        """The jobs that pipelines name, those of templates aside."""
+        return {
+            name
+            for pipeline in pipelines
+            for name in self.project[pipeline]['jobs']
+        }
+
+    def test_every_job_runs_somewhere(self) -> None:
+        self.assertEqual(PIPELINES | {'templates'}, set(self.project))
+        abstract = {n for n, job in self.jobs.items() if job.get('abstract')}
+        self.assertEqual(self.jobs.keys() - abstract, self.run_in(*PIPELINES))
+
+    def test_the_gate_asks_what_the_check_asked(self) -> None:
+        """And nothing that may fail without a change of ours."""
+        self.assertLessEqual(self.run_in('gate'), self.run_in('check'))
+        for name in self.run_in('gate'):
+            self.assertTrue(self.jobs[name].get('voting', True), name)
 
     def test_tox_environments_exist(self) -> None:
         tox = configparser.ConfigParser(interpolation=None)
@@ -86,7 +97,9 @@ class ZuulTest(base.TestCase):
         named = {name.partition(':')[2] for name in tox.sections()}
         releases = {f'-{release}' for release in _releases()} | {''}
         named |= {
-            f'{env}{r}' for env in ('py3', 'functional') for r in releases
+            f'{env}{release}'
+            for env in ('py3', 'functional', 'repository')
+            for release in releases
         }
         for name in self.jobs:
             wanted = self.variables(name).get('tox_envlist', '')
@@ -94,50 +107,38 @@ class ZuulTest(base.TestCase):
                 self.assertEqual(set(), {*wanted.split(',')} - named, name)
 
     def test_every_release_is_tested(self) -> None:
-        newest = _releases()[-1]
+        """The newest one's unit tests are openstack-python3-jobs'."""
         tested = {
             (env, self.variables(name).get('tox_extra_args', ''))
-            for name in self.jobs
+            for name in self.run_in(*PIPELINES)
             for env in self.variables(name).get('tox_envlist', '').split(',')
         }
+        self.assertIn('openstack-python3-jobs', self.project['templates'])
         for release in _releases():
-            suffix = '' if release == newest else f'-{release}'
-            self.assertIn((f'functional{suffix}', ''), tested)
-            if release == newest:
-                self.assertIn(
-                    'openstack-tox-py311', self.project['check']['jobs']
-                )
-            else:
-                self.assertIn((f'py3{suffix}', ''), tested)
+            self.assertIn((f'functional-{release}', ''), tested)
+            if release != _releases()[-1]:
+                self.assertIn((f'py3-{release}', ''), tested)
             for env in ('nova-contract', 'nova-contract-functional'):
                 self.assertIn((env, f'-- {release}'), tested)
 
-    def test_every_release_is_migrated_with(self) -> None:
-        newest = _releases()[-1]
-        parent = 'nova-blockmig-live-migration'
-        tested = {
-            job['override-checkout'].removeprefix('stable/'): name
-            for name, job in self.jobs.items()
-            if job['parent'] == parent
-        }
-        tested[newest] = parent
-        self.assertEqual(_releases(), sorted(tested))
-        for release, name in tested.items():
-            if release != newest:
-                self.assertEqual(f'{parent}-{release}'.replace('.', '-'), name)
-
-    def test_the_mixed_job_has_a_stock_subnode(self) -> None:
-        mixed = self.jobs['nova-blockmig-live-migration-mixed']
-        self.assertIn('nova-blockmig', mixed['vars']['devstack_plugins'])
-        self.assertNotIn('group-vars', mixed)
-        both = self.jobs['nova-blockmig-live-migration']
-        self.assertIn(
-            'nova-blockmig', both['group-vars']['subnode']['devstack_plugins']
+    def test_every_older_release_is_migrated_with(self) -> None:
+        self.assertEqual(
+            {f'stable/{release}' for release in _releases()[:-1]},
+            {
+                job['override-checkout']
+                for job in self.jobs.values()
+                if 'override-checkout' in job
+            },
         )
 
     def test_our_tempest_tests_are_chosen(self) -> None:
-        tests = 'nova_blockmig.tests.tempest.test_block_migration.Test.test_x'
+        tests = f'{SCENARIOS}.test_block_migration.Test.test_x'
+        directory = ROOT / 'tempest-plugin' / SCENARIOS.replace('.', '/')
+        self.assertTrue((directory / 'test_block_migration.py').exists())
         for job in self.jobs.values():
             if regex := job.get('vars', {}).get('tempest_test_regex'):
                 self.assertTrue(re.search(regex, tests))
-                self.assertIn('nova-blockmig', job['vars']['tempest_plugins'])
+                self.assertIn(
+                    'nova-blockmig/tempest-plugin',
+                    job['vars']['tempest_plugins'],
+                )

@@ -17,10 +17,13 @@ import pathlib
 import re
 
 from nova_blockmig.core import errors
+from nova_blockmig.core import flag_rules
 from nova_blockmig.tests.unit import base
 
 PACKAGE = pathlib.Path(__file__).parents[2]
-PAGE = PACKAGE.parent / 'doc/source/admin/troubleshooting.rst'
+DOC = PACKAGE.parent / 'doc' / 'source'
+PAGE = DOC / 'admin' / 'troubleshooting.rst'
+FLAG_PAGE = DOC / 'configuration' / 'block-migration-flag.rst'
 # Nova's words, and a name of Python's.
 NOT_OURS = {'Unable to load the virtualization driver'}
 
@@ -83,3 +86,14 @@ class TroubleshootingTest(base.TestCase):
                 ),
                 found.name,
             )
+
+
+class FlagPageTest(base.TestCase):
+    def test_it_says_what_the_rules_say(self) -> None:
+        table = FLAG_PAGE.read_text().split('.. list-table:: Each flag')[1]
+        rows = table.split('.. list-table::')[0].split('   * - ')[2:]
+        said = [row.split('\n     - ') for row in rows]
+        self.assertEqual(
+            [(rule.flag, rule.say) for rule in flag_rules.RULES],
+            [(row[0].strip('`'), row[1]) for row in said],
+        )

@@ -12,9 +12,10 @@
 
 """Reading a guest's reports, as the tempest tests do."""
 
-from nova_blockmig.tests.tempest import config
-from nova_blockmig.tests.tempest import reports
-from nova_blockmig.tests.unit import base
+import testtools
+
+from nova_blockmig_tempest_plugin import config
+from nova_blockmig_tempest_plugin import reports
 
 (PATTERN,) = (
     option.default
@@ -41,7 +42,7 @@ def read(*lines: str) -> reports.Reports:
     return reports.read(''.join(lines), PATTERN)
 
 
-class ReadTest(base.TestCase):
+class ReadTest(testtools.TestCase):
     def test_the_latest_of_each_disk_and_check(self) -> None:
         found = read(
             'Linux version 6.1\r\n',
@@ -62,7 +63,7 @@ class ReadTest(base.TestCase):
         self.assertEqual(read(line(1)), read(line(1), cut))
 
 
-class CompleteTest(base.TestCase):
+class CompleteTest(testtools.TestCase):
     """vdb is looked at in two ways, sr0 in the rarer one only."""
 
     FILES = line(5)
@@ -89,7 +90,7 @@ class CompleteTest(base.TestCase):
         self.assertFalse(self.complete(self.FILES, static, line(6)))
 
 
-class WrongTest(base.TestCase):
+class WrongTest(testtools.TestCase):
     def test_right(self) -> None:
         self.assertEqual([], reports.wrong(read(line(1)), read(line(2))))
 

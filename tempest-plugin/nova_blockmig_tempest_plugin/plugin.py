@@ -18,7 +18,7 @@ from typing import Any
 from oslo_config import cfg
 from tempest.test_discover import plugins
 
-from nova_blockmig.tests.tempest import config
+from nova_blockmig_tempest_plugin import config
 
 
 class Plugin(plugins.TempestPlugin):
@@ -27,7 +27,7 @@ class Plugin(plugins.TempestPlugin):
     def load_tests(self) -> tuple[str, str]:
         """The directory of the tests, and the one to import them from."""
         here = pathlib.Path(__file__).parent
-        return str(here), str(here.parents[2])
+        return str(here / 'tests' / 'scenario'), str(here.parent)
 
     def register_opts(self, conf: cfg.ConfigOpts) -> None:
         conf.register_group(config.GROUP)
