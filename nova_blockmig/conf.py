@@ -23,12 +23,12 @@ GROUP = cfg.OptGroup(
     'blockmig',
     title='Block live migration',
     help="""
-What block live migrations to and from this compute host may do.
+Options for block live migration to and from this compute host.
 
-These options are read when
+These options take effect when
 ``compute_driver = nova_blockmig.LibvirtDriver`` is set in ``[DEFAULT]``; the
-in-tree libvirt driver ignores them. Both ends of a migration read their own
-file, so keep it the same on all compute hosts.
+in-tree libvirt driver ignores them. Each end of a migration reads its own
+configuration file, so use the same values on all compute hosts.
 """,
 )
 
@@ -41,32 +41,46 @@ _OPTIONS = [
             cfg.DeprecatedOpt('block_migration_flag', group='DEFAULT'),
         ],
         help="""
-libvirt's flags for a block migration, by their names, separated by commas.
+Comma-separated names of the libvirt flags for block migration.
 
 Leave it unset unless you need a particular flag and know what it does to a
-guest: Nova then computes the right flags from its own ``[libvirt]
-live_migration_*`` options. If it is set, it decides whether guests keep
-running while their memory is copied (``VIR_MIGRATE_LIVE``) and which copy of
-the disks is made (``VIR_MIGRATE_NON_SHARED_INC`` or
-``VIR_MIGRATE_NON_SHARED_DISK``); all else comes from Nova's options as
-before. ``VIR_MIGRATE_PEER2PEER`` and ``VIR_MIGRATE_UNDEFINE_SOURCE`` must be
-in the list. nova-compute checks it when it starts, and does not start with a
-list that could lose data.
+guest: Nova then computes the flags from its own ``[libvirt]
+live_migration_*`` options. If it is set, the list decides whether guests keep
+running while their memory is copied (``VIR_MIGRATE_LIVE``) and how the disks
+are copied (``VIR_MIGRATE_NON_SHARED_INC`` or ``VIR_MIGRATE_NON_SHARED_DISK``).
+Everything else still comes from Nova's options. nova-compute checks the list
+when it starts, and does not start with a list that could lose data.
+
+Possible values:
+
+* Unset (default): Nova computes the flags.
+* A list of ``VIR_MIGRATE_*`` names that includes ``VIR_MIGRATE_PEER2PEER``
+  and ``VIR_MIGRATE_UNDEFINE_SOURCE``.
+
+Related options:
+
+* ``[libvirt] live_migration_permit_post_copy``
+* ``[libvirt] live_migration_permit_auto_converge``
+* ``[libvirt] live_migration_with_native_tls``
 """,
     ),
     cfg.BoolOpt(
         'migrate_disks_detect_zeroes',
         default=False,
         help="""
-Do not send the zeroes that a guest wrote, so that disks become thin again.
+Do not send zeroes that a guest has written.
 
-Blocks of an overlay that hold nothing but zeroes are sent in full by default
-and occupy the destination as they did the source. With this option libvirt
-looks for them while it copies, which costs CPU time.
+By default, blocks of an overlay that contain only zeroes are sent in full and
+use as much space on the destination as they did on the source. With this
+option libvirt detects them during the copy, which uses CPU time.
 
-Enable it where guests overwrite deleted data with zeroes, or for
-``VIR_MIGRATE_NON_SHARED_DISK`` in ``block_migration_flag``. It needs libvirt
-10.9.0 on the source; nova-compute does not start with it on an older one.
+Enable it if guests overwrite deleted data with zeroes, or if
+``VIR_MIGRATE_NON_SHARED_DISK`` is in ``block_migration_flag``. It requires
+libvirt 10.9.0 on the source; nova-compute does not start with an older one.
+
+Related options:
+
+* ``[blockmig] block_migration_flag``
 """,
     ),
     cfg.IntOpt(
@@ -74,34 +88,43 @@ Enable it where guests overwrite deleted data with zeroes, or for
         default=model.Policy.max_inline_bytes,
         min=0,
         help="""
-The most bytes, compressed, that one migration may carry over the message bus
-for all disks of an instance together.
+Maximum total size in bytes, after compression, of the disk content that one
+migration sends over the message bus.
 
-What a compute host made itself (the file system of an ephemeral disk, the
-signature of a swap disk, a config drive) is not in Glance, so its content
-travels inside a message. Freshly made file systems pack well: 63 KB for
-20 GiB of ext4, 1.8 MB for 1000 GiB. A disk whose content does not fit is
-flattened on the source instead, which is safe but reads the whole disk.
+Content that a compute host generated itself (the file system of an ephemeral
+disk, the signature of a swap disk, a config drive) is not available in
+Glance, so it is sent inline, in a message. New file systems compress well:
+63 KB for 20 GiB of ext4, 1.8 MB for 1000 GiB. A disk whose content exceeds
+the limit is flattened on the source instead, which is safe but reads the
+whole disk.
 
-Raise it for larger ephemeral disks if your message bus takes messages of
-that size. Set it to 0 to carry nothing and flatten always; a config drive
-cannot be flattened, so an instance that has one is then refused.
+Raise it for larger ephemeral disks if your message bus accepts messages of
+that size.
+
+Possible values:
+
+* 0: Send nothing inline and always flatten. A config drive cannot be
+  flattened, so the migration of an instance that has one is refused.
+* A positive integer: The limit in bytes.
 """,
     ),
     cfg.BoolOpt(
         'verify_base_images',
         default=model.Policy.verify_base_images,
         help="""
-Compare the content of each image base on the destination with the source's
-before anything is copied.
+Compare the content of each cached base image on the destination with the
+source before anything is copied.
 
-A disk is copied as the difference to its base, so a base that differs on the
-destination corrupts the disk. A base is read once on each host, for the first
-migration that needs it, and again only if it was made or fetched anew; what
-was found is kept in ``blockmig-digests.json`` in ``[DEFAULT] state_path``.
+Only the difference to its base image is copied of a disk, so a base image
+that differs on the destination corrupts the disk. If the images differ, the
+disk is flattened on the source, or the migration is refused.
 
-Disable it only if both hosts are known to hold the same images and reading a
-base of many GiB for the first migration of each image costs too much.
+Disable it only if both hosts are known to have the same images and reading a
+base image of many GiB once costs too much.
+
+Related options:
+
+* ``[DEFAULT] force_raw_images``: It must be the same on both hosts.
 """,
     ),
     cfg.StrOpt(
@@ -110,25 +133,30 @@ base of many GiB for the first migration of each image costs too much.
         choices=[
             (
                 model.OverCommit.VIRTUAL.value,
-                'Room for every disk as if the guest had filled it.',
+                'Require the full virtual size of every local disk.',
             ),
             (
                 model.OverCommit.ACTUAL.value,
-                'Room for what the disks occupy on the source today. Disks '
-                'may grow after the move, so use it only where over-commit '
-                'of disk is meant and free space is watched.',
+                'Require what the disks occupy on the source now. Disks may '
+                'grow after the migration, so use it only where disk '
+                'over-commit is intended and free space is monitored.',
             ),
             (
                 model.OverCommit.SKIP.value,
-                'No check of disk space, as the in-tree driver does.',
+                'Do not check disk space, as the in-tree driver does.',
             ),
         ],
         help="""
-What the check of disk space on the destination asks for when the request
-does not say.
+How much free disk space to require on the destination when the request does
+not set ``disk_over_commit``.
 
-Requests up to API microversion 2.24 say it with ``disk_over_commit``. Later
-ones cannot, and the in-tree driver then checks nothing.
+Requests up to API microversion 2.24 set it. Later ones cannot, and the
+in-tree driver then does not check disk space at all.
+
+Related options:
+
+* ``[DEFAULT] disk_allocation_ratio``
+* ``[DEFAULT] reserved_host_disk_mb``
 """,
     ),
 ]

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The driver: Nova's hooks, each handed on to what stands behind it."""
+"""The compute driver: overrides that delegate to ``nova_blockmig.compute``."""
 
 import contextlib
 from typing import Any
@@ -38,7 +38,7 @@ CONF = libvirt_driver.CONF
 class LibvirtDriver(libvirt_driver.LibvirtDriver):
     """Nova's libvirt driver with block live migration that loses nothing.
 
-    Every override is Nova's own method and one call into ``compute``.
+    Each override calls Nova's own method and one function of ``compute``.
     """
 
     _block_migration_flags: int

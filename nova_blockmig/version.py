@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Which Nova releases this package stands on.
+"""The Nova releases that this package works with.
 
 Nova counts its releases: 31 is OpenStack 2025.1. Beneath 31 the driver's
 hooks have other signatures; above the newest release that our tests ran on

@@ -39,10 +39,13 @@ def gently(tell: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
             'begun. Once more leaves at once.'
         )
 
-    if threading.current_thread() is not threading.main_thread():
+    try:
+        before = {number: signal.signal(number, stop) for number in _SIGNALS}
+    except ValueError:
+        # Python has signals in its main thread only. It is asked instead of
+        # threading.main_thread, whose answer eventlet changes.
         yield asked.is_set
         return
-    before = {number: signal.signal(number, stop) for number in _SIGNALS}
     try:
         yield asked.is_set
     finally:

@@ -38,7 +38,7 @@ class HostCapacity:
         less what the disks on the host may still grow. The reserve is not
         taken off. None if the column is NULL.
     :ivar age_seconds: since the record was written; None if it does not say.
-    :ivar stale_after_seconds: age from which the record vouches for nothing;
+    :ivar stale_after_seconds: age from which the record is considered stale;
         None if the periodic task that writes it is switched off.
     """
 

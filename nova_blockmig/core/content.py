@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Host-generated content: its digest, and the form in which it travels.
+"""Host-generated content: its digest, and the form in which it is sent.
 
 Content is a sequence of bytes of a known length, mostly zeros: a freshly
 made file system, a swap area, a config drive. Its *records*, on which both
@@ -113,21 +113,20 @@ class Packed:
         :raises BadPayload: obj is anything but what to_json() returned.
         """
         if not isinstance(obj, dict):
-            raise BadPayload('it is no JSON object')
+            raise BadPayload('not a JSON object')
         version = obj.get('version')
         # 'True == 1' in Python, and so in what JSON made of 'true'.
         if type(version) is not int or version != VERSION:
             raise BadPayload(
-                'its version is not the one that this host reads: '
-                f'{_shown(version)}, not {VERSION}'
+                f'unsupported version: {_shown(version)}, not {VERSION}'
             )
         if set(obj) != _FIELDS:
             raise BadPayload('fields are missing or unknown')
         length, sha256 = obj['length'], obj['sha256']
         if type(length) is not int or not 0 <= length <= _MAX_LENGTH:
-            raise BadPayload('its length is no size in bytes')
+            raise BadPayload('invalid length')
         if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
-            raise BadPayload('its digest is no SHA-256')
+            raise BadPayload('invalid SHA-256 digest')
         data = _decode(obj['data'])
         if type(obj['crc32']) is not int or obj['crc32'] != zlib.crc32(data):
             raise BadPayload('its checksum differs: it was altered')
@@ -259,14 +258,14 @@ def _offset(offset: int) -> bytes:
 
 def _decode(text: object) -> bytes:
     if not isinstance(text, str):
-        raise BadPayload('its data is no string')
+        raise BadPayload('data is not a string')
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise BadPayload('its data is no base64') from None
+        raise BadPayload('data is not base64') from None
     # Python ignores the spare bits of the last character.
     if base64.b64encode(data).decode('ascii') != text:
-        raise BadPayload('its data is no base64 as RFC 4648 has it')
+        raise BadPayload('data is not canonical base64 (RFC 4648)')
     return data
 
 

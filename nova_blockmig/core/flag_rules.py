@@ -152,7 +152,7 @@ RULES = (
     Rule(
         'POSTCOPY_RESUME',
         Say.REFUSED,
-        'mends a post-copy migration that broke off and starts none',
+        'resumes an interrupted post-copy migration and cannot start one',
         libvirt=8005000,
     ),
     Rule(

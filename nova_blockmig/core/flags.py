@@ -147,7 +147,7 @@ def effective(
 def _unusable(
     names: Sequence[str], known: Mapping[str, int]
 ) -> Iterator[Problem]:
-    """Values that are no flags, or there twice."""
+    """Unknown or duplicate values."""
     for name in dict.fromkeys(names):
         if not name.strip():
             yield Problem('an empty value', 'is in the list')
@@ -155,12 +155,12 @@ def _unusable(
             yield Problem(name, 'is not in the installed libvirt-python')
         elif name not in known:
             yield Problem(
-                name, 'is no migration flag of libvirt', _close(name, known)
+                name, 'is not a migration flag of libvirt', _close(name, known)
             )
         elif name not in BY_FLAG:
             yield Problem(name, 'is newer than this driver, which refuses it')
         if names.count(name) > 1:
-            yield Problem(name or 'an empty value', 'is there more than once')
+            yield Problem(name or 'an empty value', 'is listed more than once')
 
 
 def _close(name: str, known: Mapping[str, int]) -> tuple[str, ...]:
@@ -203,7 +203,7 @@ def _version(number: int) -> str:
 
 
 def _incomplete(names: Sequence[str]) -> Iterator[Problem]:
-    """Flags without which a block migration is none, or unsafe."""
+    """Flags that a block migration requires to work and to be safe."""
     for rule in RULES:
         if rule.say is Say.REQUIRED and rule.flag not in names:
             yield Problem(rule.flag, rule.reason)

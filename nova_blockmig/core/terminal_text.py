@@ -39,8 +39,8 @@ def printable(text: str) -> str:
 def fit(text: str, columns: int) -> str:
     """The text in exactly so many columns, cut or filled up.
 
-    >>> fit('server', 8), fit('a longer name', 8)
-    ('server  ', 'a longe~')
+    >>> fit('server', 8), fit('a much longer name', 8)
+    ('server  ', 'a much ~')
     """
     text = printable(text)
     if (used := columns_of(text)) <= columns:

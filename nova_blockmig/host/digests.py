@@ -165,7 +165,7 @@ def _row(
     if any(type(number) is not int for number in key):
         raise ValueError('a number is none')
     if not _SHA256.fullmatch(digest):
-        raise ValueError('a digest is no SHA-256')
+        raise ValueError('not a SHA-256 digest')
     return key, digest
 
 

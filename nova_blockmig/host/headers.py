@@ -85,7 +85,7 @@ class ImageHeader:
 def read_header(path: str) -> ImageHeader | None:
     """Read the header of a qcow2 file, in use or not.
 
-    :returns: None if it is no qcow2 file, or one that is not sure to be
+    :returns: None if it is not a qcow2 file, or one that is not sure to be
         understood: qemu-img has to be asked.
     :raises OSError: it cannot be read.
     """
@@ -177,7 +177,7 @@ def _check(data: bytes, fields: _Fields) -> None:
     internal snapshots, bitmaps, another compression, extended L2 entries.
     """
     _require(fields.version in (2, 3) and 9 <= fields.cluster_bits <= 21)
-    # QEMU rounds a size that is no multiple of a sector.
+    # QEMU rounds a size that is not a multiple of a sector.
     _require(fields.virtual_bytes % _SECTOR == 0)
     _require(fields.crypt_method in (0, _LUKS))
     _require(fields.snapshots == 0 and fields.snapshots_offset == 0)

@@ -111,7 +111,7 @@ def _opened(path: str) -> Iterator[int]:
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise OSError(errno.EINVAL, 'it is no regular file', path)
+            raise OSError(errno.EINVAL, 'not a regular file', path)
         yield handle
     finally:
         os.close(handle)
@@ -129,7 +129,7 @@ def _extents(handle: int, length: int) -> Iterator[blocks.Extent]:
 
 
 def _data_ranges(handle: int, length: int) -> Iterator[tuple[int, int]]:
-    """Start and end of what is no hole."""
+    """Start and end of each range of data."""
     end = 0
     while end < length:
         try:

@@ -92,7 +92,7 @@ class TestAtStart(base.TestCase):
             self.assertIn(
                 f'[{group}] block_migration_flag in {self.path} = '
                 'VIR_MIGRATE_PEER2PER cannot be used: VIR_MIGRATE_PEER2PER '
-                'is no migration flag of libvirt (did you mean '
+                'is not a migration flag of libvirt (did you mean '
                 'VIR_MIGRATE_PEER2PEER?)',
                 str(error),
             )

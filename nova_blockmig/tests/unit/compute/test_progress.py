@@ -18,7 +18,6 @@ from unittest import mock
 import fixtures
 from nova import exception
 import nova.conf
-from nova.tests.fixtures import libvirt as fakelibvirt
 from nova.virt.libvirt import driver as libvirt_driver
 from nova.virt.libvirt import guest as libvirt_guest
 from nova.virt.libvirt import migration as libvirt_migrate
@@ -29,11 +28,20 @@ from nova_blockmig.core import progress as core_progress
 from nova_blockmig.tests.unit import base
 
 GIB = 2**30
-NONE, RUNNING, COMPLETED = (
-    fakelibvirt.VIR_DOMAIN_JOB_NONE,
-    fakelibvirt.VIR_DOMAIN_JOB_UNBOUNDED,
-    fakelibvirt.VIR_DOMAIN_JOB_COMPLETED,
+
+
+class LibvirtError(Exception):
+    pass
+
+
+# Nova's fake of libvirt would bring eventlet along.
+LIBVIRT = types.SimpleNamespace(
+    VIR_DOMAIN_JOB_NONE=0,
+    VIR_DOMAIN_JOB_UNBOUNDED=2,
+    VIR_DOMAIN_JOB_COMPLETED=3,
+    libvirtError=LibvirtError,
 )
+NONE, RUNNING = LIBVIRT.VIR_DOMAIN_JOB_NONE, LIBVIRT.VIR_DOMAIN_JOB_UNBOUNDED
 
 
 def disk(target, path):
@@ -45,7 +53,7 @@ class MonitoredGuestTest(base.TestCase):
         super().setUp()
         for module in (libvirt_driver, libvirt_guest, libvirt_migrate):
             self.useFixture(
-                fixtures.MonkeyPatch(f'{module.__name__}.libvirt', fakelibvirt)
+                fixtures.MonkeyPatch(f'{module.__name__}.libvirt', LIBVIRT)
             )
         conf = self.useFixture(config_fixture.Config(nova.conf.CONF))
         conf.config(
@@ -57,7 +65,9 @@ class MonitoredGuestTest(base.TestCase):
         self.jobs = {}
         self.job = {'type': RUNNING}
         self.now = 0.0
-        self.domain = mock.create_autospec(fakelibvirt.Domain)
+        self.domain = mock.Mock(
+            spec=['jobStats', 'blockJobInfo', 'migrateSetMaxDowntime']
+        )
         self.domain.jobStats.side_effect = lambda *args: self.job
         self.domain.blockJobInfo.side_effect = self.block_job
         plain = libvirt_guest.Guest(self.domain)
@@ -102,7 +112,7 @@ class MonitoredGuestTest(base.TestCase):
     def test_a_domain_that_is_busy_for_a_moment(self):
         self.jobs = {'vda': (10, 100)}
         self.shown()
-        self.jobs = {'vda': fakelibvirt.libvirtError('timed out')}
+        self.jobs = {'vda': LibvirtError('timed out')}
         self.assertEqual((15, 105, 90), self.shown())
 
     def test_memory_is_libvirt_s(self):

@@ -177,7 +177,7 @@ class TestRefused(base.TestCase):
         self.assertEqual(
             '[libvirt] block_migration_flag = VIR_MIGRATE_PEER2PEER,'
             'VIR_MIGRATE_UNDEFINE_SOURCE,VIR_MIGRATE_NON_SHARED_INC,'
-            'TUNELLED cannot be used: TUNELLED is no migration flag of '
+            'TUNELLED cannot be used: TUNELLED is not a migration flag of '
             'libvirt (did you mean VIR_MIGRATE_TUNNELLED?)',
             self.sentence(
                 [
