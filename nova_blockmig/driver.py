@@ -19,6 +19,7 @@ from nova.virt.libvirt import driver as libvirt_driver
 from oslo_serialization import jsonutils
 
 from nova_blockmig import conf
+from nova_blockmig.compute import claims
 from nova_blockmig.compute import compute_node
 from nova_blockmig.compute import destination
 from nova_blockmig.compute import disk_info
@@ -26,6 +27,8 @@ from nova_blockmig.compute import flags
 from nova_blockmig.compute import flatten
 from nova_blockmig.compute import image_cache
 from nova_blockmig.compute import known_versions
+from nova_blockmig.compute import nova
+from nova_blockmig.compute import refusals
 from nova_blockmig.compute import resource_check
 from nova_blockmig.compute import source
 from nova_blockmig.compute import startup
@@ -78,8 +81,16 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
         )
 
     def get_available_resource(self, nodename: Any) -> Any:
-        with self._check.measuring():
+        with self._check.tracker.reporting():
             return super().get_available_resource(nodename)
+
+    def update_provider_tree(
+        self, provider_tree: Any, nodename: Any, allocations: Any = None
+    ) -> None:
+        super().update_provider_tree(provider_tree, nodename, allocations)
+        tracker = nova.resource_tracker(self.virtapi)
+        inventory = provider_tree.data(nodename).inventory
+        self._check.tracker.summed_up(tracker, nodename, inventory)
 
     # On the destination, in the order of a migration.
 
@@ -92,7 +103,10 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
         block_migration: Any = False,
         disk_over_commit: Any = False,
     ) -> Any:
-        with self._destination.removing_test_file_on_error(instance):
+        with (
+            refusals.of_check(instance),
+            self._destination.removing_test_file_on_error(instance),
+        ):
             data = super().check_can_live_migrate_destination(
                 context,
                 instance,
@@ -124,11 +138,18 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
         limits: Any,
         allocs: Any,
     ) -> Any:
-        self._destination.check_source(ctxt, instance, migrate_data)
-        data = super().check_source_migrate_data_at_dest(
-            ctxt, instance, migrate_data, migration, limits, allocs
-        )
-        self._check.source_agreed(instance)
+        with (
+            refusals.of_check(instance),
+            claims.dropped_on_error(
+                self.virtapi, ctxt, instance, migrate_data
+            ),
+        ):
+            self._destination.check_source(ctxt, instance, migrate_data)
+            self._check.decide(instance, migrate_data)
+            data = super().check_source_migrate_data_at_dest(
+                ctxt, instance, migrate_data, migration, limits, allocs
+            )
+            self._check.source_agreed(instance, data)
         return data
 
     def cleanup_live_migration_destination_check(
@@ -226,18 +247,19 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
         dest_check_data: Any,
         block_device_info: Any = None,
     ) -> Any:
-        data = super().check_can_live_migrate_source(
-            context, instance, dest_check_data, block_device_info
-        )
-        if data.block_migration:
-            inspection = self._source.check(
-                context, instance, data, block_device_info
+        with refusals.of_check(instance):
+            data = super().check_can_live_migrate_source(
+                context, instance, dest_check_data, block_device_info
             )
-            self._check.at_source(
-                instance,
-                data,
-                resource_check.disk_needs(inspection.disk_plans),
-            )
+            if data.block_migration:
+                inspection = self._source.check(
+                    context, instance, data, block_device_info
+                )
+                self._check.at_source(
+                    instance,
+                    data,
+                    resource_check.disk_needs(inspection.disk_plans),
+                )
         return data
 
     def _assert_dest_node_has_enough_disk(
@@ -326,8 +348,10 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
     def _get_instance_disk_info_from_config(
         self, guest_config: Any, block_device_info: Any
     ) -> Any:
-        return disk_info.instance_disk_info(
+        infos = disk_info.instance_disk_info(
             guest_config,
             block_device_info,
             super()._get_instance_disk_info_from_config,
         )
+        self._check.tracker.disks_seen(guest_config.uuid)
+        return infos

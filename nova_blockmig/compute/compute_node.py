@@ -32,12 +32,16 @@ CONF = nova.conf.CONF
 _MISSED_RUNS = 5
 # oslo.service runs a periodic task whose interval is 0 this often.
 _DEFAULT_INTERVAL = 60
+# Seconds after which a report hangs rather than takes its time.
+_SLOWEST_REPORT = 600
 
 
 def from_row(
     row: Mapping[str, Any],
     now: datetime.datetime | None = None,
     confirmed_seconds: float | None = None,
+    report_seconds: float = 0.0,
+    ratios: Mapping[str, float] | None = None,
 ) -> capacity.HostCapacity:
     """Read a compute_nodes record.
 
@@ -48,7 +52,11 @@ def from_row(
     :param confirmed_seconds: how long ago the driver reported what the
         record is made of; None if that is not known. Nova writes a record
         only if something has changed.
+    :param report_seconds: how long a report of the driver takes.
+    :param ratios: the allocation ratios that are in force in Placement, by
+        its resource class. The record has those of nova.conf.
     """
+    ratios = ratios or {}
     memory_mb = row.get('memory_mb') or 0
     free_ram_mb = row.get('free_ram_mb')
     if free_ram_mb is None:
@@ -61,15 +69,19 @@ def from_row(
         host=row.get('host') or 'the destination',
         memory_bytes=memory_mb * units.Mi,
         memory_used_bytes=used_mb * units.Mi,
-        ram_allocation_ratio=_ratio(row, 'ram_allocation_ratio'),
+        ram_allocation_ratio=(
+            ratios.get('MEMORY_MB') or _ratio(row, 'ram_allocation_ratio')
+        ),
         local_bytes=(row.get('local_gb') or 0) * units.Gi,
         local_used_bytes=(row.get('local_gb_used') or 0) * units.Gi,
-        disk_allocation_ratio=_ratio(row, 'disk_allocation_ratio'),
+        disk_allocation_ratio=(
+            ratios.get('DISK_GB') or _ratio(row, 'disk_allocation_ratio')
+        ),
         disk_available_least_bytes=(
             None if least_gb is None else least_gb * units.Gi
         ),
         age_seconds=_age(row, now or timeutils.utcnow(), confirmed_seconds),
-        stale_after_seconds=stale_after(),
+        stale_after_seconds=stale_after(report_seconds),
     )
 
 
@@ -99,10 +111,16 @@ def interval() -> int | None:
     return seconds or _DEFAULT_INTERVAL
 
 
-def stale_after() -> int | None:
-    """Age in seconds from which a record vouches for nothing."""
+def stale_after(report_seconds: float = 0.0) -> float | None:
+    """Age in seconds from which a record vouches for nothing.
+
+    That of runs that have failed, not of one that takes its time: where
+    libvirt answers slowly, the host is not full.
+    """
     seconds = interval()
-    return None if seconds is None else _MISSED_RUNS * seconds
+    if seconds is None:
+        return None
+    return _MISSED_RUNS * (seconds + min(report_seconds, _SLOWEST_REPORT))
 
 
 def _ratio(row: Mapping[str, Any], column: str) -> float:

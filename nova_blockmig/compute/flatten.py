@@ -25,6 +25,7 @@ from typing import Any
 from nova.virt.libvirt import driver as libvirt_driver
 from oslo_log import log as logging
 
+from nova_blockmig.compute import nova
 from nova_blockmig.core import errors
 from nova_blockmig.core import model
 from nova_blockmig.host import headers
@@ -113,6 +114,6 @@ def aborted(virtapi: Any, instance_uuid: str) -> bool:
     preparation is over; the driver is not told. A virt API without a
     manager (a test's) has nobody who could abort.
     """
-    manager = getattr(virtapi, '_compute', None)
+    manager = nova.manager(virtapi)
     waiting = getattr(manager, '_waiting_live_migrations', None)
     return waiting is not None and instance_uuid not in waiting

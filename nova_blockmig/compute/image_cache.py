@@ -31,6 +31,7 @@ from nova_blockmig.compute import offload
 from nova_blockmig.core import capacity
 from nova_blockmig.core import errors
 from nova_blockmig.host import digests
+from nova_blockmig.host import headers
 
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
@@ -82,6 +83,21 @@ def verify(instance: Any, info: dict[str, Any], expected: str) -> None:
         raise errors.BaseDiffers(path, CONF.host, expected, found)
 
 
+def root_bytes(instance: Any) -> int:
+    """The size of a root disk to which the flavor sets no bound.
+
+    It is as large as the image then: as the base in the cache, or what the
+    image is said to need; 0 if neither is known.
+    """
+    path = cached_path(imagecache.get_cache_fname(instance.image_ref))
+    try:
+        header = headers.read_header(path)
+        return header.virtual_bytes if header else os.path.getsize(path)
+    except OSError:
+        metadata = instance.system_metadata or {}
+        return int(metadata.get('image_min_disk') or 0) * units.Gi
+
+
 def to_fetch(
     context: Any, instance: Any, image_api: Any
 ) -> capacity.ImageBase | None:
@@ -107,12 +123,18 @@ def to_fetch(
         exception.Forbidden,
     ):
         return None
-    except exception.GlanceConnectionFailed as exc:
+    except Exception as exc:
+        # Glance's client and keystoneauth have dozens of them.
+        LOG.exception(
+            'Unable to ask Glance for image %s',
+            instance.image_ref,
+            instance=instance,
+        )
         return capacity.ImageBase(
             0,
             0,
             unknown=f'image {instance.image_ref} is not cached and Glance '
-            f'cannot be asked for its size: {exc.format_message()}',
+            f'cannot be asked for its size: {type(exc).__name__}: {exc}',
         )
     return _sizes(context, instance, image)
 
@@ -139,10 +161,7 @@ def _virtual_size(context: Any, image_ref: str) -> int | None:
         image = glance.GlanceClientWrapper().call(
             context, 2, 'get', args=(image_ref,)
         )
-    except (
-        exception.GlanceConnectionFailed,
-        glance.glanceclient.exc.HTTPException,
-    ) as exc:
+    except Exception as exc:
         LOG.debug('Virtual size of image %s unknown: %s', image_ref, exc)
         return None
     virtual_size = image.get('virtual_size')

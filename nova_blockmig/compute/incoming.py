@@ -9,21 +9,23 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-
-
 """Other instances on their way to this host."""
 
 from collections.abc import Callable
-from collections.abc import Collection
+from collections.abc import Iterable
 import dataclasses
 import os
 import time
 from typing import Any
 
 from nova import objects
+from nova.compute import task_states
+from nova.compute import vm_states
 import nova.conf
 from oslo_utils import units
 
+from nova_blockmig.compute import image_cache
+from nova_blockmig.compute import tracker
 from nova_blockmig.core import capacity
 from nova_blockmig.host import files
 
@@ -37,14 +39,21 @@ _ON_THEIR_WAY = ['accepted', 'queued', 'preparing', 'running']
 
 @dataclasses.dataclass
 class _Reservation:
+    """Room for one instance.
+
+    :ivar token: of the check that holds it.
+    :ivar until: when it ends of itself.
+    :ivar agreed: the source let the instance go.
+    """
+
     incoming: capacity.Incoming
     token: str
     until: float
-    checked: bool = False
+    agreed: bool = False
 
 
 class Reservations:
-    """What this host has promised and the database does not show yet.
+    """Room that was promised and that the database does not show yet.
 
     Kept in memory only: the checks for one destination all run in its one
     nova-compute. Callers hold a lock of their own over looking and adding.
@@ -53,46 +62,74 @@ class Reservations:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._held: dict[str, _Reservation] = {}
+        self._memory_only: set[str] = set()
 
     def hold(
         self, incoming: capacity.Incoming, token: str, seconds: float
     ) -> None:
-        """Promise room to an instance; a promise it had is replaced."""
+        """Reserve room for an instance, in place of what it had."""
+        self._memory_only.discard(incoming.instance)
         self._held[incoming.instance] = _Reservation(
             incoming, token, self._clock() + seconds
         )
 
-    def checked(self, instance_uuid: str, seconds: float) -> None:
-        """The source let it go: keep the promise for so long from now."""
+    def agreed(
+        self, instance_uuid: str, seconds: float, memory_only: bool = False
+    ) -> None:
+        """The source let it go: keep the room for so long from now.
+
+        :param memory_only: its disks stay where they are, on shared storage.
+        """
+        if memory_only:
+            self._memory_only.add(instance_uuid)
         if held := self._held.get(instance_uuid):
-            held.checked = True
+            held.agreed = True
             held.until = self._clock() + seconds
 
     def end_check(self, token: str) -> None:
-        """The check is over: take the promise back unless it was passed."""
+        """The check is over: give the room back unless it was passed."""
         for uuid, held in tuple(self._held.items()):
-            if held.token == token and not held.checked:
+            if held.token == token and not held.agreed:
                 self.end(uuid)
 
-    def arrived(self, instance_uuid: str) -> None:
+    def arrived(self, incoming: capacity.Incoming, seconds: float) -> None:
         """It is here: nothing is left to write.
 
-        The promise stays, for the record may not count it yet.
+        The record may not count it yet, however long it was on its way.
         """
-        if held := self._held.get(instance_uuid):
-            held.incoming = dataclasses.replace(held.incoming, left_bytes=0)
+        here = dataclasses.replace(incoming, left_bytes=0)
+        memory_only = incoming.instance in self._memory_only
+        self.hold(here, '', seconds)
+        self.agreed(incoming.instance, seconds, memory_only)
 
     def end(self, instance_uuid: str) -> None:
-        """It does not come: take the promise back."""
+        """It does not come: give the room back."""
         self._held.pop(instance_uuid, None)
+        self._memory_only.discard(instance_uuid)
 
-    def current(self) -> tuple[capacity.Incoming, ...]:
-        """The promises that have not run out."""
+    def current(
+        self, on_their_way: Iterable[capacity.Incoming] = ()
+    ) -> tuple[capacity.Incoming, ...]:
+        """All that comes here, each once.
+
+        :param on_their_way: those that the database shows.
+        """
         now = self._clock()
         for uuid, held in tuple(self._held.items()):
             if held.until <= now:
-                self.end(uuid)
-        return tuple(held.incoming for held in tuple(self._held.values()))
+                del self._held[uuid]
+        found = {
+            uuid: held.incoming for uuid, held in tuple(self._held.items())
+        }
+        found.update({one.instance: one for one in on_their_way})
+        # Nobody tells of a migration that fails before it is prepared.
+        self._memory_only &= found.keys()
+        return tuple(self._without_disks(one) for one in found.values())
+
+    def _without_disks(self, one: capacity.Incoming) -> capacity.Incoming:
+        if one.instance not in self._memory_only:
+            return one
+        return dataclasses.replace(one, disk_bytes=0, left_bytes=0)
 
 
 def needs(instance: Any) -> capacity.Incoming:
@@ -101,10 +138,9 @@ def needs(instance: Any) -> capacity.Incoming:
     A volume-backed instance has no root disk here.
     """
     flavor = instance.flavor
-    local_gb = flavor.ephemeral_gb
+    disk = flavor.ephemeral_gb * units.Gi + flavor.swap * units.Mi
     if instance.image_ref:
-        local_gb += flavor.root_gb
-    disk = local_gb * units.Gi + flavor.swap * units.Mi
+        disk += flavor.root_gb * units.Gi or image_cache.root_bytes(instance)
     return capacity.Incoming(
         instance=instance.uuid,
         memory_bytes=flavor.memory_mb * units.Mi,
@@ -114,52 +150,75 @@ def needs(instance: Any) -> capacity.Incoming:
 
 
 def others(
-    context: Any,
     instance: Any,
-    reservations: Reservations,
-    counted: Collection[str],
+    coming: Iterable[capacity.Incoming],
+    counted: tracker.Counted,
 ) -> tuple[capacity.Incoming, ...]:
-    """Everything on its way here but the instance itself.
-
-    One trip to the database, two if anything is on its way.
-
-    :param counted: UUIDs of the instances that this host's compute_nodes
-        record counts already.
-    """
-    found = {i.instance: i for i in reservations.current()}
-    found.update({i.instance: i for i in _migrating(context, instance)})
-    found.pop(instance.uuid, None)
+    """All that comes here but the instance itself, and what is counted."""
     return tuple(
-        dataclasses.replace(one, counted=one.instance in counted)
-        for one in found.values()
+        dataclasses.replace(
+            one,
+            flavor_counted=one.instance in counted.flavors,
+            disks_counted=one.instance in counted.disks,
+        )
+        for one in coming
+        if one.instance != instance.uuid
     )
 
 
-def _migrating(context: Any, instance: Any) -> list[capacity.Incoming]:
+def migrating(context: Any, instance: Any) -> list[capacity.Incoming]:
+    """What the database shows on its way here, but the instance itself.
+
+    One trip to the conductor, two if anything is on its way. Which rows
+    count is what nova.compute.resource_tracker makes of them in
+    _update_usage_from_migrations: a row may outlive its migration, where a
+    nova-compute has died.
+    """
     # Migrations of other projects count as well.
     context = context.elevated()
-    migrations = {
-        migration.instance_uuid: migration
-        for migration in objects.MigrationList.get_by_filters(
-            context,
-            {
-                'host': CONF.host,
-                'migration_type': 'live-migration',
-                'status': _ON_THEIR_WAY,
-            },
-        )
-        if migration.dest_compute == CONF.host
-        and migration.dest_node
-        and migration.instance_uuid != instance.uuid
+    newest: dict[str, Any] = {}
+    for row in objects.MigrationList.get_by_filters(
+        context,
+        {
+            'host': CONF.host,
+            'migration_type': 'live-migration',
+            'status': _ON_THEIR_WAY,
+        },
+    ):
+        known = newest.get(row.instance_uuid)
+        if known is None or _written(row) > _written(known):
+            newest[row.instance_uuid] = row
+    rows = {
+        uuid: row
+        for uuid, row in newest.items()
+        if row.dest_compute == CONF.host
+        and row.dest_node
+        and uuid != instance.uuid
     }
-    if not migrations:
+    if not rows:
         return []
     instances = objects.InstanceList.get_by_filters(
         context,
-        {'uuid': list(migrations), 'deleted': False},
-        expected_attrs=['flavor'],
+        {'uuid': list(rows), 'deleted': False},
+        expected_attrs=['flavor', 'system_metadata'],
     )
-    return [_with_left(needs(i), migrations[i.uuid]) for i in instances]
+    return [
+        _with_left(needs(one), rows[one.uuid])
+        for one in instances
+        if _is_migrating(one)
+    ]
+
+
+def _written(row: Any) -> Any:
+    return row.updated_at or row.created_at
+
+
+def _is_migrating(instance: Any) -> bool:
+    return (
+        instance.task_state == task_states.MIGRATING
+        and instance.vm_state in (vm_states.ACTIVE, vm_states.PAUSED)
+        and instance.host != CONF.host
+    )
 
 
 def _with_left(
@@ -184,7 +243,8 @@ def _allocated(instance_uuid: str) -> int:
     try:
         for name in os.listdir(directory):
             total += files.allocated_bytes(os.path.join(directory, name))
-    except FileNotFoundError:
-        # Not made yet, or a migration that has just ended took it away.
+    except OSError:
+        # Not made yet, or a migration that has just ended took it away. What
+        # cannot be read counts as not written.
         pass
     return total

@@ -10,7 +10,6 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-
 """The resource check, as the driver calls it.
 
 At the destination: RAM, the image base, and how much disk there is. At the
@@ -18,73 +17,70 @@ source, which knows the disks: whether they fit into it.
 """
 
 from collections.abc import Iterable
-from collections.abc import Iterator
 from collections.abc import Sequence
-import contextlib
 import threading
-import time
 from typing import Any
 
-from nova import exception
 import nova.conf
-from nova.virt.libvirt import driver as libvirt_driver
 from oslo_log import log as logging
 from oslo_utils import units
 
 from nova_blockmig.compute import compute_node
-from nova_blockmig.compute import image_cache
-from nova_blockmig.compute import images_type
+from nova_blockmig.compute import evaluation
 from nova_blockmig.compute import incoming
+from nova_blockmig.compute import tracker
 from nova_blockmig.core import capacity
+from nova_blockmig.core import errors
 from nova_blockmig.core import handshake
 from nova_blockmig.core import model
 from nova_blockmig.core import resource_check
 from nova_blockmig.core import verdict
-from nova_blockmig.host import files
 
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
 
 # Long enough for the two runs of the periodic task after which the record
-# counts a migrated instance; see measuring().
-_PROMISE_RUNS = 2
-_PROMISE_SECONDS = 120
+# counts a migrated instance for certain.
+_RESERVED_RUNS = 2
+_RESERVED_SECONDS = 120
 
 
 class ResourceCheck:
-    """One for each driver, that is for each nova-compute."""
+    """One for each driver, that is for each nova-compute.
+
+    :ivar tracker: what Nova's tracker has counted; the driver feeds it.
+    """
 
     def __init__(self, driver: Any, policy: model.Policy) -> None:
         self._driver = driver
         self._policy = policy
+        self.tracker = tracker.Tracker()
         # Looking at what is on its way and adding to it are one step.
         self._lock = threading.Lock()
         self._reservations = incoming.Reservations()
-        self._measured: tuple[frozenset[str], ...] = ()
-        self._measured_at: float | None = None
+        # What a check found that matters for a block migration only, while
+        # it is open whether it is one: its token and its verdict.
+        self._undecided: dict[str, tuple[str, verdict.Verdict]] = {}
 
     # On the destination.
 
-    @contextlib.contextmanager
-    def measuring(self) -> Iterator[None]:
-        """Note what the record counts that is made of the driver's report.
+    def evaluate(
+        self,
+        context: Any,
+        instance: Any,
+        row: Any,
+        disk_over_commit: bool | None,
+    ) -> evaluation.Evaluation:
+        """Whether the instance would fit now. Changes nothing.
 
-        The driver reports its resources inside it. A disk counts in
-        disk_available_least as soon as its domain is here. The record is
-        written a little after the report, so at any moment it is the one of
-        the last report or of the one before: what both have is counted.
+        :param row: this host's compute_nodes record.
         """
-        try:
-            domains = self._driver._host.list_instance_domains(
-                only_running=False
-            )
-            here = frozenset(domain.UUIDString() for domain in domains)
-        except libvirt_driver.libvirt.libvirtError:
-            # Nova's own report copes with it or fails; nothing is counted.
-            here = frozenset()
-        yield
-        self._measured = (*self._measured[-1:], here)
-        self._measured_at = time.monotonic()
+        mode = self._mode(disk_over_commit)
+        asked = evaluation.ask(
+            context, instance, row, mode, self.tracker, self._driver
+        )
+        with self._lock:
+            return evaluation.evaluate(asked, self._reservations.current)
 
     def at_destination(
         self,
@@ -104,58 +100,76 @@ class ResourceCheck:
 
         :param row: this host's compute_nodes record.
         :param data: the migrate data for the source, with its filename.
-        :raises MigrationPreCheckError: it does not fit.
+        :param block_migration: None if Nova is to find out.
+        :raises errors.DoesNotFit: it is a block migration, and it does not.
         """
         if block_migration is False:
             return
         mode = self._mode(disk_over_commit)
-        base = None
-        if mode is not model.OverCommit.SKIP:
-            base = image_cache.to_fetch(
-                context, instance, self._driver._image_api
-            )
-        host = compute_node.from_row(row, confirmed_seconds=self._confirmed())
+        # All that may take its time, before the lock is taken.
+        asked = evaluation.ask(
+            context, instance, row, mode, self.tracker, self._driver
+        )
         with self._lock:
-            others = incoming.others(
-                context, instance, self._reservations, self._counted()
-            )
-            disk = None
-            if mode is not model.OverCommit.SKIP:
-                disk = resource_check.available_disk(
-                    host, mode, _room(base), others
-                )
-            outcome = _on_host(instance, host, base, disk, others)
-            _assert_fits(outcome)
+            found = evaluation.evaluate(asked, self._reservations.current)
+            if not found.outcome.fits and block_migration:
+                raise errors.DoesNotFit(found.outcome)
             self._reservations.hold(
-                incoming.needs(instance), data.filename, CONF.long_rpc_timeout
+                asked.own, data.filename, CONF.long_rpc_timeout
             )
-        lines = [outcome.sentence()]
-        if disk is not None:
+        if block_migration is None:
+            self._undecided[instance.uuid] = (data.filename, found.outcome)
+        if found.disk is not None:
             # The in-tree driver on the source refuses a negative number even
             # if it has nothing to copy.
-            data.disk_available_mb = max(0, disk.bytes or 0) // units.Mi
+            data.disk_available_mb = max(0, found.disk.bytes or 0) // units.Mi
             data.disk_over_commit = mode is model.OverCommit.ACTUAL
-            lines.append(resource_check.check_disk((), mode, disk).offer())
-        LOG.info('Resource check: %s', '; '.join(lines), instance=instance)
+        LOG.info('Resource check: %s', found.sentence(), instance=instance)
 
-    def source_agreed(self, instance: Any) -> None:
-        """The source's check passed, so the instance will come."""
-        self._reservations.checked(instance.uuid, _promise_seconds())
+    def decide(self, instance: Any, data: Any) -> None:
+        """It is known now whether it is a block migration.
+
+        :param data: the migrate data that the source handed back.
+        :raises errors.DoesNotFit: it is one, and it does not fit.
+        """
+        _, outcome = self._undecided.pop(instance.uuid, ('', None))
+        if outcome and not outcome.fits and _copies_disks(data):
+            raise errors.DoesNotFit(outcome)
+
+    def source_agreed(self, instance: Any, data: Any) -> None:
+        """The source's check passed, so the instance will come.
+
+        :param data: as for :meth:`decide`.
+        """
+        with self._lock:
+            self._reservations.agreed(
+                instance.uuid,
+                self._reserved_seconds(),
+                memory_only=not _copies_disks(data),
+            )
 
     def check_ended(self, data: Any) -> None:
         """The check is over, whatever came of it.
 
         :param data: what the destination's check returned.
         """
-        self._reservations.end_check(data.filename)
+        with self._lock:
+            self._reservations.end_check(data.filename)
+        for uuid, (token, _) in tuple(self._undecided.items()):
+            if token == data.filename:
+                self._undecided.pop(uuid, None)
 
     def arrived(self, instance: Any) -> None:
         """The instance is here, and so are all its disks."""
-        self._reservations.arrived(instance.uuid)
+        with self._lock:
+            self._reservations.arrived(
+                incoming.needs(instance), self._reserved_seconds()
+            )
 
     def rolled_back(self, instance: Any) -> None:
         """The instance does not come after all."""
-        self._reservations.end(instance.uuid)
+        with self._lock:
+            self._reservations.end(instance.uuid)
 
     def _mode(self, disk_over_commit: bool | None) -> model.OverCommit:
         if disk_over_commit is None:
@@ -164,15 +178,11 @@ class ResourceCheck:
             return model.OverCommit.ACTUAL
         return model.OverCommit.VIRTUAL
 
-    def _confirmed(self) -> float | None:
-        if self._measured_at is None:
-            return None
-        return time.monotonic() - self._measured_at
-
-    def _counted(self) -> frozenset[str]:
-        if len(self._measured) < 2:
-            return frozenset()
-        return self._measured[0] & self._measured[1]
+    def _reserved_seconds(self) -> float:
+        """How long an instance is counted here until the record does."""
+        interval = compute_node.interval() or 0
+        run = interval + self.tracker.report_seconds
+        return max(_RESERVED_SECONDS, _RESERVED_RUNS * run)
 
     # On the source.
 
@@ -193,7 +203,7 @@ class ResourceCheck:
             filename if the destination is one of ours.
         :param needs: the disks as they will be on the destination; see
             :func:`disk_needs`.
-        :raises MigrationPreCheckError: they do not fit.
+        :raises errors.DoesNotFit: they do not fit.
         """
         mode = self._policy.disk_over_commit
         if 'disk_over_commit' in data:
@@ -207,7 +217,8 @@ class ResourceCheck:
         there = verdict.Available(data.disk_available_mb * units.Mi)
         row = resource_check.check_disk(needs, mode, there)
         outcome = verdict.Verdict(instance.uuid, 'the destination', (row,))
-        _assert_fits(outcome)
+        if not outcome.fits:
+            raise errors.DoesNotFit(outcome)
         LOG.info('Resource check: %s', outcome.sentence(), instance=instance)
 
 
@@ -246,37 +257,5 @@ def _ours(filename: str) -> bool:
     )
 
 
-def _room(base: capacity.ImageBase | None) -> capacity.DiskSpace:
-    in_files = images_type.effective() in ('qcow2', 'raw', 'ploop')
-    return capacity.DiskSpace(
-        free_bytes=files.free_bytes(CONF.instances_path) if in_files else None,
-        reserved_bytes=compute_node.reserved_bytes(),
-        base=base,
-    )
-
-
-def _promise_seconds() -> int:
-    interval = compute_node.interval()
-    if interval is None:
-        return _PROMISE_SECONDS
-    return max(_PROMISE_SECONDS, _PROMISE_RUNS * interval)
-
-
-def _on_host(
-    instance: Any,
-    host: capacity.HostCapacity,
-    base: capacity.ImageBase | None,
-    disk: verdict.Available | None,
-    others: Sequence[capacity.Incoming],
-) -> verdict.Verdict:
-    """The rows that are known at the destination."""
-    need = incoming.needs(instance).memory_bytes
-    rows = [resource_check.check_ram(need, host, others)]
-    if base is not None and disk is not None:
-        rows.append(resource_check.check_image_base(base, disk))
-    return verdict.Verdict(instance.uuid, host.host, tuple(rows))
-
-
-def _assert_fits(outcome: verdict.Verdict) -> None:
-    if not outcome.fits:
-        raise exception.MigrationPreCheckError(reason=outcome.sentence())
+def _copies_disks(data: Any) -> bool:
+    return 'block_migration' in data and bool(data.block_migration)

@@ -71,14 +71,17 @@ class Incoming:
     :ivar memory_bytes: of its flavor.
     :ivar disk_bytes: root, ephemeral and swap of its flavor.
     :ivar left_bytes: what its migration may still write there.
-    :ivar counted: the destination's record counts it already.
+    :ivar flavor_counted: the destination's record has the flavor already, in
+        ``memory_mb_used`` and ``local_gb_used``.
+    :ivar disks_counted: its ``disk_available_least`` has the disks already.
     """
 
     instance: str
     memory_bytes: int
     disk_bytes: int
     left_bytes: int
-    counted: bool = False
+    flavor_counted: bool = False
+    disks_counted: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

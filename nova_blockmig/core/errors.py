@@ -19,6 +19,7 @@ Each carries its data; the sentence is derived from it and says what to do.
 from collections.abc import Sequence
 
 from nova_blockmig.core import model
+from nova_blockmig.core import verdict
 
 
 class Refused(Exception):
@@ -38,6 +39,25 @@ class DisksCannotMigrate(Refused):
         super().__init__(
             f'these disks cannot be block migrated from {source} to the '
             f'destination: {disks}'
+        )
+
+
+class DoesNotFit(Refused):
+    """The instance does not fit on the destination."""
+
+    def __init__(self, outcome: verdict.Verdict) -> None:
+        self.outcome = outcome
+        super().__init__(outcome.sentence())
+
+
+class CheckFailed(Refused):
+    """Something that a check needed did not work."""
+
+    def __init__(self, reason: Exception) -> None:
+        self.reason = reason
+        super().__init__(
+            f'the check could not be made: {type(reason).__name__}: {reason}; '
+            'the log of nova-compute has the details'
         )
 
 
@@ -103,7 +123,8 @@ class NoSpaceToFlatten(Refused):
         self.need, self.free = need, free
         super().__init__(
             f'{", ".join(disks)} must be flattened on the source first, '
-            f'which may take {need} bytes in {path}, where {free} are free'
+            f'which may take {verdict.human(need)} in {path}, where '
+            f'{verdict.human(free)} are free'
         )
 
 

@@ -24,6 +24,7 @@ from nova_blockmig.core import capacity
 from nova_blockmig.core import model
 from nova_blockmig.core import verdict
 
+_OWN = 'counted for this instance'
 _WHAT_TO_DO = (
     'check that the periodic task update_available_resource of its '
     'nova-compute succeeds'
@@ -31,16 +32,23 @@ _WHAT_TO_DO = (
 
 
 def available_ram(
-    host: capacity.HostCapacity, incoming: Sequence[capacity.Incoming] = ()
+    host: capacity.HostCapacity,
+    incoming: Sequence[capacity.Incoming] = (),
+    own_bytes: int = 0,
 ) -> verdict.Available:
-    """memory x ratio - used - incoming; Nova's conductor has the first two."""
+    """memory x ratio - used - incoming; Nova's conductor has the first two.
+
+    :param own_bytes: what the record has of the instance itself, from an
+        attempt before this one.
+    """
     if host.stale:
         return _stale(host)
     total = int(host.memory_bytes * host.ram_allocation_ratio)
-    coming = sum(i.memory_bytes for i in incoming if not i.counted)
+    coming = sum(i.memory_bytes for i in incoming if not i.flavor_counted)
     return _sum(
         (f'memory x {host.ram_allocation_ratio:g}', total),
         ('used', -host.memory_used_bytes),
+        (_OWN, own_bytes),
         ('incoming migrations', -coming),
     )
 
@@ -49,9 +57,10 @@ def check_ram(
     need_bytes: int,
     host: capacity.HostCapacity,
     incoming: Sequence[capacity.Incoming] = (),
+    own_bytes: int = 0,
 ) -> verdict.Row:
     """Whether the memory of the instance's flavor fits."""
-    there = available_ram(host, incoming)
+    there = available_ram(host, incoming, own_bytes)
     return verdict.Row(verdict.Resource.RAM, need_bytes, there)
 
 
@@ -60,6 +69,7 @@ def available_disk(
     mode: model.OverCommit,
     room: capacity.DiskSpace,
     incoming: Sequence[capacity.Incoming] = (),
+    own_bytes: int = 0,
 ) -> verdict.Available:
     """Room for the disks of an instance once its image is in the cache.
 
@@ -68,6 +78,8 @@ def available_disk(
     the measured space as long as it is being written.
 
     :param mode: VIRTUAL or ACTUAL.
+    :param own_bytes: what ``local_gb_used`` has of the instance itself, from
+        an attempt before this one.
     """
     if host.stale:
         return _stale(host)
@@ -79,7 +91,9 @@ def available_disk(
         record = [
             (label, local),
             ('local_gb_used', -host.local_used_bytes),
+            (_OWN, own_bytes),
         ]
+        coming = [i for i in incoming if not i.flavor_counted]
     elif least is None:
         return verdict.Available(
             None,
@@ -91,9 +105,10 @@ def available_disk(
             ('disk_available_least', least),
             ('reserve', -room.reserved_bytes),
         ]
+        coming = [i for i in incoming if not i.disks_counted]
     kept = ('image base', -(room.base.kept_bytes if room.base else 0))
-    coming = sum(i.disk_bytes for i in incoming if not i.counted)
-    by_record = _sum(*record, ('incoming migrations', -coming), kept)
+    on_the_way = sum(i.disk_bytes for i in coming)
+    by_record = _sum(*record, ('incoming migrations', -on_the_way), kept)
     if room.free_bytes is None:
         return by_record
     left = sum(i.left_bytes for i in incoming)

@@ -78,7 +78,11 @@ OVERRIDDEN = _of(
         ),
         'get_available_resource': (
             'self, nodename',
-            'the moment at which the host is measured',
+            'which disks the record counts',
+        ),
+        'update_provider_tree': (
+            'self, provider_tree, nodename, allocations=None',
+            "the moment at which the tracker's sums are complete",
         ),
         'check_can_live_migrate_destination': (
             'self, context, instance, src_compute_info, dst_compute_info, '
@@ -187,6 +191,24 @@ USED = (
                 None,
                 'an aborted migration is taken out of it',
             ),
+            'rt': (None, 'the resource tracker'),
+            'drop_move_claim_at_destination': (
+                'self, context, instance',
+                'gives back what was claimed for a refused migration',
+            ),
+        },
+    ),
+    *_of(
+        'nova.compute.resource_tracker',
+        'ResourceTracker',
+        {
+            'compute_nodes': (None, 'the sums of the record'),
+            'tracked_instances': (None, 'whose flavors are in them'),
+            'tracked_migrations': (None, 'whose flavors are in them'),
+            'free_pci_device_claims_for_instance': (
+                'self, context, instance',
+                'gives back what was claimed for a refused migration',
+            ),
         },
     ),
     *_of(
@@ -199,10 +221,6 @@ USED = (
             'has_min_version': (
                 'self, lv_ver=None, hv_ver=None, hv_type=None',
                 'which QEMU has a defect',
-            ),
-            'list_instance_domains': (
-                'self, only_running=True',
-                'which disks the measured space already counts',
             ),
         },
     ),
@@ -313,6 +331,16 @@ USED = (
             'get_instance_path_at_destination': (
                 'instance, migrate_data=None',
                 "the directory that must not be another instance's",
+            ),
+        },
+    ),
+    *_of(
+        'nova.objects.base',
+        None,
+        {
+            'obj_to_primitive': (
+                'obj',
+                "the tracker's sums as the driver is given the record's",
             ),
         },
     ),

@@ -232,12 +232,16 @@ class BlockMigrationBase(base.ServersTestBase):
                 vcpu=1, memory_mb=512, disk=disk_gb, ephemeral=0
             ),
         )
+        self.make_disks(host, server, **disks)
+        return server
+
+    def make_disks(self, host: str, server: Any, **disks: int) -> None:
+        """Raw, sparse files of these sizes for a server's disks."""
         directory = self.instance_path(host, server)
         os.makedirs(directory, exist_ok=True)
         for name, size in disks.items():
             with open(os.path.join(directory, name), 'wb') as file:
                 file.truncate(size)
-        return server
 
     def set_record(self, host: str, **columns: Any) -> None:
         """Write columns of a host's compute_nodes record."""

@@ -177,7 +177,7 @@ class MovedTest(base.TestCase):
         self.assertEqual(
             {
                 'driver.py: init_host',
-                'flatten.py: _compute',
+                'nova.py: _compute',
                 'inline_disks.py: nova.virt.images.convert_image',
             },
             {*moved.unlisted(self.installed())} - {*before},

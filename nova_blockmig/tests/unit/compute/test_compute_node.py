@@ -95,6 +95,16 @@ class FromRowTest(Case):
         self.conf.config(ram_allocation_ratio=2.0)
         self.assertEqual(2.0, compute_node.from_row(row).ram_allocation_ratio)
 
+    def test_ratio_of_placement_wins(self):
+        ratios = {'MEMORY_MB': 1.5, 'DISK_GB': 0.5}
+        host = compute_node.from_row(ROW, ratios=ratios)
+        self.assertEqual(
+            (1.5, 0.5),
+            (host.ram_allocation_ratio, host.disk_allocation_ratio),
+        )
+        host = compute_node.from_row(ROW, ratios={'VCPU': 4.0})
+        self.assertEqual(1.0, host.ram_allocation_ratio)
+
     def test_ratio_zero_everywhere_is_no_over_commit(self):
         self.conf.config(disk_allocation_ratio=0.0)
         self.conf.config(initial_disk_allocation_ratio=0.0)
@@ -110,6 +120,19 @@ class StaleAfterTest(Case):
     def test_five_runs(self):
         self.assertEqual(300, self.stale_after(0))
         self.assertEqual(3000, self.stale_after(600))
+
+    def test_a_slow_report_is_no_failed_run(self):
+        """libvirt may need half a minute for each incoming domain."""
+        self.conf.config(update_resources_interval=60)
+        self.assertEqual(5 * (60 + 480), compute_node.stale_after(480.0))
+        later = NOW + datetime.timedelta(seconds=600)
+        host = compute_node.from_row(ROW, later, report_seconds=480.0)
+        self.assertFalse(host.stale)
+        self.assertTrue(compute_node.from_row(ROW, later).stale)
+
+    def test_a_report_that_hangs(self):
+        self.conf.config(update_resources_interval=60)
+        self.assertEqual(5 * (60 + 600), compute_node.stale_after(1e6))
 
     def test_switched_off(self):
         self.assertIsNone(self.stale_after(-1))

@@ -18,6 +18,7 @@ import types
 from unittest import mock
 
 import fixtures
+from keystoneauth1 import exceptions as keystone
 from nova import exception
 import nova.conf
 from nova.image import glance
@@ -36,6 +37,7 @@ SIZE = 217 * MIB
 class ToFetchTest(base.TestCase):
     def setUp(self):
         super().setUp()
+        self.useFixture(fixtures.FakeLogger())
         self.path = self.useFixture(fixtures.TempDir()).path
         self.conf = self.useFixture(config_fixture.Config(nova.conf.CONF))
         self.conf.config(instances_path=self.path, force_raw_images=True)
@@ -71,6 +73,7 @@ class ToFetchTest(base.TestCase):
         for error in (
             exception.GlanceConnectionFailed(server='g', reason='down'),
             glance.glanceclient.exc.HTTPForbidden(),
+            keystone.ConnectFailure('x'),
         ):
             self.call.side_effect = error
             self.assertEqual((10 * GIB, 10 * GIB + SIZE), self.sizes())
@@ -125,6 +128,16 @@ class ToFetchTest(base.TestCase):
         base = self.to_fetch()
         self.assertIn(IMAGE, base.unknown)
         self.assertIn('timed out', base.unknown)
+
+    def test_whatever_glance_answers_is_an_unknown_size(self):
+        for error in (
+            glance.glanceclient.exc.HTTPInternalServerError('x'),
+            glance.glanceclient.exc.HTTPBadGateway('x'),
+            keystone.ConnectFailure('x'),
+            keystone.Unauthorized('x'),
+        ):
+            self.api.get.side_effect = error
+            self.assertIn(type(error).__name__, self.to_fetch().unknown)
 
 
 class KernelsTest(base.TestCase):

@@ -13,6 +13,7 @@
 
 """Tests of what is on its way to a host."""
 
+import datetime
 import os
 import types
 from unittest import mock
@@ -22,12 +23,15 @@ from nova import objects
 import nova.conf
 from oslo_config import fixture as config_fixture
 
+from nova_blockmig.compute import image_cache
 from nova_blockmig.compute import incoming
+from nova_blockmig.compute import tracker
 from nova_blockmig.core import capacity
 from nova_blockmig.tests.unit import base
 
 MIB, GIB = 2**20, 2**30
 SELF, A, B, C = 'self', 'aaaa', 'bbbb', 'cccc'
+NOON = datetime.datetime(2012, 7, 9, 12, 0, 0)
 
 
 def instance(uuid, **flavor):
@@ -35,6 +39,10 @@ def instance(uuid, **flavor):
     return types.SimpleNamespace(
         uuid=uuid,
         image_ref='c5a6b1b4',
+        host='server2',
+        task_state='migrating',
+        vm_state='active',
+        system_metadata={},
         flavor=types.SimpleNamespace(**{**given, **flavor}),
     )
 
@@ -45,6 +53,8 @@ def migration(uuid, **values):
         'dest_compute': 'server-01',
         'dest_node': 'server-01',
         'disk_remaining': None,
+        'created_at': NOON,
+        'updated_at': None,
     }
     return types.SimpleNamespace(**{**given, **values})
 
@@ -60,6 +70,28 @@ class NeedsTest(base.TestCase):
         one = instance(A)
         one.image_ref = ''
         self.assertEqual(5 * GIB + 512 * MIB, incoming.needs(one).disk_bytes)
+
+    def unbounded(self):
+        """The needs of an instance whose flavor has root_gb = 0."""
+        path = self.useFixture(fixtures.TempDir()).path
+        conf = self.useFixture(config_fixture.Config(nova.conf.CONF))
+        conf.config(instances_path=path)
+        os.mkdir(os.path.join(path, '_base'))
+        one = instance(A, root_gb=0, ephemeral_gb=0, swap=0)
+        base = image_cache.imagecache.get_cache_fname(one.image_ref)
+        return one, image_cache.cached_path(base)
+
+    def test_a_flavor_without_a_bound_takes_the_images_size(self):
+        one, base = self.unbounded()
+        with open(base, 'wb') as file:
+            file.truncate(3 * GIB)
+        self.assertEqual(3 * GIB, incoming.needs(one).disk_bytes)
+
+    def test_of_an_image_that_is_not_cached_the_least_is_known(self):
+        one, _ = self.unbounded()
+        self.assertEqual(0, incoming.needs(one).disk_bytes)
+        one.system_metadata['image_min_disk'] = '2'
+        self.assertEqual(2 * GIB, incoming.needs(one).disk_bytes)
 
 
 class OthersTest(base.TestCase):
@@ -90,10 +122,12 @@ class OthersTest(base.TestCase):
         patched.get_by_filters.side_effect = query
         return patched
 
-    def others(self, counted=()):
-        found = incoming.others(
-            self.context, instance(SELF), self.reservations, counted
+    def others(self, **counted):
+        this = instance(SELF)
+        coming = self.reservations.current(
+            incoming.migrating(self.context, this)
         )
+        found = incoming.others(this, coming, tracker.Counted(**counted))
         return {one.instance: one for one in found}
 
     def test_nothing_takes_one_trip(self):
@@ -114,12 +148,41 @@ class OthersTest(base.TestCase):
         self.instance_list.get_by_filters.assert_called_once_with(
             self.context.elevated.return_value,
             {'uuid': [A, B], 'deleted': False},
-            expected_attrs=['flavor'],
+            expected_attrs=['flavor', 'system_metadata'],
         )
 
     def test_outgoing_ones_do_not_count(self):
         self.migrations = [migration(A, dest_compute='server2')]
         self.assertEqual({}, self.others())
+
+    def test_a_row_that_outlived_its_migration(self):
+        """The source's nova-compute died while it was being prepared."""
+        self.migrations = [migration(A)]
+        (row,) = (i for i in self.instances if i.uuid == A)
+        row.task_state = None
+        self.assertEqual({}, self.others())
+        row.task_state = 'migrating'
+        self.assertEqual({A}, set(self.others()))
+        row.vm_state = 'error'
+        self.assertEqual({}, self.others())
+        row.vm_state = 'paused'
+        self.assertEqual({A}, set(self.others()))
+
+    def test_a_row_whose_instance_is_here(self):
+        self.migrations = [migration(A)]
+        self.instances[0].host = 'server-01'
+        self.assertEqual({}, self.others())
+
+    def test_only_the_newest_row_of_an_instance(self):
+        """It comes back from here, and the row of its coming was left."""
+        later = NOON + datetime.timedelta(hours=1)
+        left = migration(A)
+        back = migration(A, dest_compute='server2', created_at=later)
+        for rows in ([left, back], [back, left]):
+            self.migrations = rows
+            self.assertEqual({}, self.others())
+        left.updated_at = later + datetime.timedelta(hours=1)
+        self.assertEqual({A}, set(self.others()))
 
     def test_a_request_that_names_the_host_has_not_passed_yet(self):
         """Else two such requests would each refuse the other."""
@@ -156,6 +219,13 @@ class OthersTest(base.TestCase):
         one = self.others()[A]
         self.assertEqual(one.disk_bytes - written, one.left_bytes)
 
+    def test_a_directory_that_cannot_be_read_counts_as_empty(self):
+        with open(os.path.join(self.path, A), 'wb'):
+            pass
+        self.migrations = [migration(A)]
+        one = self.others()[A]
+        self.assertEqual(one.disk_bytes, one.left_bytes)
+
     def test_never_less_than_nothing(self):
         os.mkdir(os.path.join(self.path, A))
         with open(os.path.join(self.path, A, 'disk'), 'wb') as file:
@@ -166,13 +236,29 @@ class OthersTest(base.TestCase):
 
     def test_counted_ones_are_marked(self):
         self.migrations = [migration(A), migration(B)]
-        found = self.others(counted={B})
-        self.assertEqual((False, True), (found[A].counted, found[B].counted))
+        found = self.others(flavors={A, B}, disks={B})
+        self.assertEqual(
+            [(True, False), (True, True)],
+            [(i.flavor_counted, i.disks_counted) for i in found.values()],
+        )
 
-    def test_a_promise_counts_until_the_database_shows_it(self):
-        promise = capacity.Incoming(A, 1, 2, 3)
-        self.reservations.hold(promise, 'x', 60)
-        self.assertEqual(promise, self.others()[A])
+    def test_shared_storage_takes_memory_only(self):
+        self.migrations = [migration(A), migration(B)]
+        self.reservations.agreed(A, 60, memory_only=True)
+        found = self.others()
+        self.assertEqual(0, found[A].disk_bytes + found[A].left_bytes)
+        self.assertEqual(2 * GIB, found[A].memory_bytes)
+        self.assertNotEqual(0, found[B].disk_bytes)
+        # A later migration of the same instance may be another kind.
+        self.migrations = []
+        self.others()
+        self.migrations = [migration(A)]
+        self.assertNotEqual(0, self.others()[A].disk_bytes)
+
+    def test_a_reservation_counts_until_the_database_shows_it(self):
+        reserved = capacity.Incoming(A, 1, 2, 3)
+        self.reservations.hold(reserved, 'x', 60)
+        self.assertEqual(reserved, self.others()[A])
         self.migrations = [migration(A)]
         self.assertEqual(2 * GIB, self.others()[A].memory_bytes)
 
@@ -207,7 +293,7 @@ class ReservationsTest(base.TestCase):
 
     def test_it_outlives_a_check_that_passed(self):
         self.hold(A, 'x', 10)
-        self.reservations.checked(A, 60)
+        self.reservations.agreed(A, 60)
         self.reservations.end_check('x')
         self.now += 59
         self.assertEqual([A], self.held)
@@ -215,23 +301,43 @@ class ReservationsTest(base.TestCase):
         self.assertEqual([], self.held)
 
     def test_nothing_is_left_to_write_of_what_has_arrived(self):
-        promise = capacity.Incoming(A, 1, 2, 3)
-        self.reservations.hold(promise, 'x', 60)
-        self.reservations.arrived(A)
+        coming = capacity.Incoming(A, 1, 2, 3)
+        self.reservations.hold(coming, 'x', 60)
+        self.reservations.arrived(coming, 60)
         (held,) = self.reservations.current()
         # The record may not count its disks yet.
         self.assertEqual((2, 0), (held.disk_bytes, held.left_bytes))
 
+    def test_it_begins_anew_when_the_instance_arrives(self):
+        """Its queue may have been longer than a reservation lasts."""
+        self.hold(A, seconds=10)
+        self.reservations.agreed(A, 10)
+        self.now += 600
+        self.assertEqual([], self.held)
+        self.reservations.arrived(capacity.Incoming(A, 1, 2, 3), 60)
+        self.reservations.end_check('x')
+        self.now += 59
+        self.assertEqual([A], self.held)
+        self.now += 1
+        self.assertEqual([], self.held)
+
+    def test_what_has_arrived_without_its_disks(self):
+        self.hold(A)
+        self.reservations.agreed(A, 60, memory_only=True)
+        self.reservations.arrived(capacity.Incoming(A, 1, 2, 3), 60)
+        (held,) = self.reservations.current()
+        self.assertEqual((1, 0), (held.memory_bytes, held.disk_bytes))
+
     def test_it_ends_when_the_migration_is_rolled_back(self):
         self.hold(A, 'x')
         self.hold(B, 'y')
-        self.reservations.checked(A, 60)
+        self.reservations.agreed(A, 60)
         self.reservations.end(A)
         self.assertEqual([B], self.held)
 
     def test_a_second_check_replaces_the_first(self):
         self.hold(A, 'x')
-        self.reservations.checked(A, 60)
+        self.reservations.agreed(A, 60)
         self.hold(A, 'y')
         self.reservations.end_check('x')
         self.assertEqual([A], self.held)
@@ -239,8 +345,7 @@ class ReservationsTest(base.TestCase):
         self.assertEqual([], self.held)
 
     def test_unknown_ones_do_no_harm(self):
-        self.reservations.checked(A, 60)
-        self.reservations.arrived(A)
+        self.reservations.agreed(A, 60)
         self.reservations.end(A)
         self.reservations.end_check('x')
         self.assertEqual([], self.held)

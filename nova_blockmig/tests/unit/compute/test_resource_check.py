@@ -18,16 +18,16 @@ import types
 from unittest import mock
 
 import fixtures
-from nova import exception
 import nova.conf
 from nova.objects import migrate_data
-from nova.virt.libvirt import driver as libvirt_driver
 from oslo_config import fixture as config_fixture
 
 from nova_blockmig.compute import image_cache
 from nova_blockmig.compute import incoming
 from nova_blockmig.compute import resource_check
+from nova_blockmig.compute import tracker
 from nova_blockmig.core import capacity
+from nova_blockmig.core import errors
 from nova_blockmig.core import handshake
 from nova_blockmig.core import model
 from nova_blockmig.host import files
@@ -79,7 +79,8 @@ class Case(base.TestCase):
         conf.config(reserved_host_disk_mb=0)
         conf.config(group='libvirt', images_type='qcow2')
         self.log = self.useFixture(fixtures.FakeLogger())
-        self.others = self.fake(incoming, 'others', return_value=())
+        # What the database has on its way here.
+        self.coming = self.fake(incoming, 'migrating', return_value=[])
         self.base = self.fake(image_cache, 'to_fetch', return_value=None)
         self.fake(files, 'free_bytes', side_effect=lambda _: FREE)
         self.driver = mock.Mock()
@@ -115,10 +116,8 @@ class AtDestinationTest(Case):
         return data
 
     def refusal(self, **values):
-        error = self.assertRaises(
-            exception.MigrationPreCheckError, self.run_check, **values
-        )
-        return error.format_message()
+        error = self.assertRaises(errors.DoesNotFit, self.run_check, **values)
+        return str(error)
 
     def test_the_request_wins(self):
         for policy in model.OverCommit:
@@ -145,7 +144,7 @@ class AtDestinationTest(Case):
         message = self.refusal(policy=model.OverCommit.SKIP, free_ram_mb=1)
         self.assertIn('RAM: needs 4 GiB', message)
 
-    def test_auto_is_checked_as_well(self):
+    def test_auto_tells_the_source_as_well(self):
         data = self.run_check(block_migration=None)
         self.assertEqual(62 * 1024, data.disk_available_mb)
 
@@ -153,7 +152,7 @@ class AtDestinationTest(Case):
         data = self.run_check(block_migration=False, free_ram_mb=1)
         self.assertEqual(-1, data.disk_available_mb)
         self.assertNotIn('disk_over_commit', data)
-        self.others.assert_not_called()
+        self.coming.assert_not_called()
 
     def test_mebibytes_are_rounded_down(self):
         self.fake(files, 'free_bytes', return_value=GIB - 1)
@@ -181,7 +180,7 @@ class AtDestinationTest(Case):
 
     def test_incoming_migrations(self):
         coming = capacity.Incoming('other', 4 * GIB, 50 * GIB, 50 * GIB)
-        self.others.return_value = (coming,)
+        self.coming.return_value = [coming]
         message = self.refusal()
         self.assertIn('incoming migrations -4 GiB', message)
         data = self.run_check(vm=instance(memory_mb=1024))
@@ -212,17 +211,14 @@ class AtDestinationTest(Case):
         )
 
 
-class PromiseTest(Case):
+class ReservationTest(Case):
     """Two checks, of which the second is made before Nova shows the first.
 
-    What the database has is taken away, so only the promises are left.
+    The database has nothing, so only the reservations are left.
     """
 
     def setUp(self):
         super().setUp()
-        self.others.side_effect = lambda _, vm, reservations, __: [
-            one for one in reservations.current() if one.instance != vm.uuid
-        ]
         self.check = self.checker()
         self.first = migration_data('tmpfirst')
         self.second = migration_data('tmpsecond')
@@ -234,14 +230,12 @@ class PromiseTest(Case):
         )
 
     def assert_refused(self, uuid):
-        self.assertRaises(
-            exception.MigrationPreCheckError, self.start, uuid, self.second
-        )
+        self.assertRaises(errors.DoesNotFit, self.start, uuid, self.second)
 
     def test_the_second_finds_the_first(self):
         self.assert_refused('second')
 
-    def test_a_refused_one_has_no_promise(self):
+    def test_a_refused_one_has_no_reservation(self):
         self.assert_refused('second')
         self.check.check_ended(self.first)
         self.start('third', self.second)
@@ -251,12 +245,12 @@ class PromiseTest(Case):
         self.start('second', self.second)
 
     def test_the_source_agreed(self):
-        self.check.source_agreed(instance('first'))
+        self.check.source_agreed(instance('first'), self.first)
         self.check.check_ended(self.first)
         self.assert_refused('second')
 
     def test_the_first_was_rolled_back(self):
-        self.check.source_agreed(instance('first'))
+        self.check.source_agreed(instance('first'), self.first)
         self.check.check_ended(self.first)
         self.check.rolled_back(instance('first'))
         self.start('second', self.second)
@@ -265,74 +259,197 @@ class PromiseTest(Case):
         self.start('first', self.second)
 
 
-class MeasuringTest(Case):
-    """An instance counts once two reports in a row have seen its domain."""
+class QueueTest(ReservationTest):
+    """An instance waits for longer than a reservation lasts."""
 
-    def report(self, *uuids):
-        self.driver._host.list_instance_domains.side_effect = None
-        self.driver._host.list_instance_domains.return_value = [
-            mock.Mock(UUIDString=lambda uuid=uuid: uuid) for uuid in uuids
-        ]
-        with self.check.measuring():
-            pass
+    def setUp(self):
+        self.now = 1000.0
+        super().setUp()
 
-    def run_check(self, **columns):
-        self.check.at_destination(
-            'context', instance(), row(**columns), migration_data(), True, None
-        )
+    def checker(self, mode=model.OverCommit.VIRTUAL):
+        check = super().checker(mode)
+        check._reservations = incoming.Reservations(lambda: self.now)
+        return check
 
-    def counted(self):
-        self.run_check()
-        return self.others.call_args.args[3]
+    def start(self, uuid, data):
+        big = instance(uuid, memory_mb=64)
+        big.flavor.root_gb = 60
+        self.check.at_destination('context', big, row(), data, True, None)
+        return data.disk_available_mb // 1024
+
+    def test_an_arrival_is_counted_until_the_record_has_it(self):
+        first = instance('first', memory_mb=64)
+        first.flavor.root_gb = 60
+        self.check.source_agreed(first, self.first)
+        self.check.check_ended(self.first)
+        self.now += 600
+        self.assertEqual(62, self.start('second', self.second))
+        self.check.check_ended(self.second)
+        self.check.arrived(first)
+        self.assertEqual(2, self.start('second', self.second))
+
+    # What the base class has is of another flavor.
+    test_the_second_finds_the_first = None
+    test_a_refused_one_has_no_reservation = None
+    test_the_source_agreed = None
+
+
+class AutoTest(Case):
+    """Nova finds out whether it is a block migration."""
 
     def setUp(self):
         super().setUp()
         self.check = self.checker()
+        self.data = migration_data()
 
-    def test_two_reports(self):
-        self.assertEqual(set(), self.counted())
-        self.report('a')
-        self.assertEqual(set(), self.counted())
-        self.report('a', 'b')
-        self.assertEqual({'a'}, self.counted())
-        self.report('b')
-        self.assertEqual({'b'}, self.counted())
-
-    def test_libvirt_down(self):
-        class LibvirtError(Exception):
-            pass
-
-        # Before Nova 33 the module is None there until a driver is made.
-        self.useFixture(
-            fixtures.MockPatchObject(
-                libvirt_driver,
-                'libvirt',
-                new=types.SimpleNamespace(libvirtError=LibvirtError),
-            )
+    def run_check(self, **columns):
+        self.check.at_destination(
+            'context', instance(), row(**columns), self.data, None, None
         )
-        self.report('a')
-        self.driver._host.list_instance_domains.side_effect = LibvirtError
-        with self.check.measuring():
-            pass
-        self.assertEqual(set(), self.counted())
 
-    def test_a_report_that_failed_is_none(self):
-        self.report('a')
-        self.report('a')
-        try:
-            with self.check.measuring():
-                raise OSError('statvfs')
-        except OSError:
-            pass
-        self.assertEqual({'a'}, self.counted())
+    def decide(self, block_migration):
+        self.data.block_migration = block_migration
+        self.check.decide(instance(), self.data)
+        self.check.source_agreed(instance(), self.data)
 
-    def test_a_report_confirms_the_record(self):
+    def reserved(self):
+        return [
+            (one.memory_bytes, one.disk_bytes)
+            for one in self.check._reservations.current()
+        ]
+
+    def test_shared_storage_is_not_refused_for_memory(self):
+        self.run_check(free_ram_mb=1)
+        self.decide(False)
+        self.assertEqual([(4 * GIB, 0)], self.reserved())
+
+    def test_a_block_migration_is(self):
+        self.run_check(free_ram_mb=1)
+        error = self.assertRaises(errors.DoesNotFit, self.decide, True)
+        self.assertIn('RAM: needs 4 GiB', str(error))
+        self.check.check_ended(self.data)
+        self.assertEqual([], self.reserved())
+
+    def test_a_block_migration_that_fits(self):
+        self.run_check()
+        self.decide(True)
+        self.assertEqual([(4 * GIB, 10 * GIB)], self.reserved())
+
+    def test_the_image_base(self):
+        self.base.return_value = capacity.ImageBase(2 * GIB, 63 * GIB)
+        self.run_check()
+        self.assertRaises(errors.DoesNotFit, self.decide, True)
+        self.run_check()
+        self.decide(False)
+
+    def test_a_check_that_ended_decides_nothing(self):
+        self.run_check(free_ram_mb=1)
+        self.check.check_ended(self.data)
+        self.decide(True)
+
+
+class DryRunTest(Case):
+    def test_it_says_the_same_and_reserves_nothing(self):
+        check = self.checker()
+        for columns in ({}, {'free_ram_mb': 1}):
+            found = check.evaluate('context', instance(), row(**columns), None)
+            self.assertEqual(not columns, found.outcome.fits)
+            self.assertEqual(62 * GIB, found.disk.bytes)
+        self.assertEqual((), check._reservations.current())
+        self.assertEqual('', self.log.output)
+
+    def test_reservations_of_others_count(self):
+        check = self.checker()
+        check.at_destination(
+            'context', instance('other'), row(), migration_data(), True, None
+        )
+        found = check.evaluate('context', instance(), row(), None)
+        self.assertFalse(found.outcome.fits)
+        self.assertEqual(52 * GIB, found.disk.bytes)
+
+
+class LockTest(Case):
+    """A slow conductor holds up one check, not all of them."""
+
+    def test_nobody_is_asked_under_the_lock(self):
+        check = self.checker()
+
+        def ask(*_):
+            self.assertFalse(check._lock.locked())
+            return []
+
+        self.coming.side_effect = ask
+        self.base.side_effect = lambda *_: ask() or None
+        check.at_destination(
+            'context', instance(), row(), migration_data(), True, None
+        )
+        self.coming.assert_called_once()
+        self.base.assert_called_once()
+
+
+class TrackedTest(Case):
+    """What Nova's tracker has counted is not taken off again."""
+
+    MODE = model.OverCommit.ACTUAL
+
+    def setUp(self):
+        super().setUp()
+        self.check = self.checker(self.MODE)
+        self.fake(self.check.tracker, 'counted', return_value=self.counted())
+        self.coming.return_value = [
+            capacity.Incoming('coming', 3 * GIB, 50 * GIB, 0)
+        ]
+
+    def counted(self):
+        return tracker.Counted(frozenset({'coming'}), frozenset())
+
+    def evaluate(self, uuid=UUID, **columns):
+        return self.check.evaluate(
+            'context', instance(uuid), row(**columns), None
+        )
+
+    def test_memory_and_the_books_of_the_disk(self):
+        found = self.evaluate()
+        (ram,) = found.outcome.rows
+        self.assertEqual(7277 * MIB, ram.available.bytes)
+        self.assertEqual(94 * GIB, found.disk.bytes)
+
+    def test_not_the_disks(self):
+        self.check._policy = model.Policy(
+            disk_over_commit=model.OverCommit.VIRTUAL
+        )
+        self.assertEqual(12 * GIB, self.evaluate().disk.bytes)
+
+    def test_the_instance_itself_from_a_failed_attempt(self):
+        """Its memory is in use on a host that is full with it."""
+        found = self.evaluate('coming', free_ram_mb=0, local_gb_used=115)
+        self.assertTrue(found.outcome.fits)
+        (ram,) = found.outcome.rows
+        self.assertIn('counted for this instance 4 GiB', ram.working())
+        self.assertEqual(10 * GIB, found.disk.bytes)
+
+    def test_the_age_is_the_reports(self):
         old = datetime.datetime(2012, 7, 9)
-        self.assertRaises(
-            exception.MigrationPreCheckError, self.run_check, updated_at=old
+        found = self.evaluate(updated_at=old)
+        self.assertFalse(found.outcome.fits)
+        self.check.tracker.counted.return_value = tracker.Counted(seconds=30.0)
+        found = self.evaluate(updated_at=old)
+        self.assertTrue(found.outcome.fits)
+
+    def test_ratios_of_placement(self):
+        self.check.tracker.summed_up(
+            None,
+            'node',
+            {
+                'MEMORY_MB': {'allocation_ratio': 1.5},
+                'DISK_GB': {'allocation_ratio': 0.5},
+            },
         )
-        self.report('a')
-        self.run_check(updated_at=old)
+        found = self.evaluate(free_ram_mb=0)
+        (ram,) = found.outcome.rows
+        self.assertIn('memory x 1.5', ram.working())
+        self.assertTrue(found.outcome.fits)
+        self.assertIn(('local_gb x 0.5', int(57.5 * GIB)), found.disk.terms)
 
 
 class DiskNeedsTest(Case):
@@ -400,12 +517,12 @@ class AtSourceTest(Case):
     def assert_boundary(self, need, **values):
         self.run_check(need, **values)
         error = self.assertRaises(
-            exception.MigrationPreCheckError,
+            errors.DoesNotFit,
             self.run_check,
             need - MIB,
             **values,
         )
-        self.assertIn('1 MiB short', error.format_message())
+        self.assertIn('1 MiB short', str(error))
 
     def test_virtual_sizes(self):
         for policy in model.OverCommit:

@@ -91,7 +91,7 @@ def incoming(row: dict[str, str]) -> list[capacity.Incoming]:
     return [
         capacity.Incoming('new', new, new, 0 if counted else left),
         capacity.Incoming(
-            'old', counted, counted, left if counted else 0, True
+            'old', counted, counted, left if counted else 0, True, True
         ),
     ]
 
