@@ -259,12 +259,16 @@ class ReservationTest(Case):
         self.start('first', self.second)
 
 
-class QueueTest(ReservationTest):
+class QueueTest(Case):
     """An instance waits for longer than a reservation lasts."""
 
     def setUp(self):
-        self.now = 1000.0
         super().setUp()
+        self.now = 1000.0
+        self.check = self.checker()
+        self.first = migration_data('tmpfirst')
+        self.second = migration_data('tmpsecond')
+        self.start('first', self.first)
 
     def checker(self, mode=model.OverCommit.VIRTUAL):
         check = super().checker(mode)
@@ -287,11 +291,6 @@ class QueueTest(ReservationTest):
         self.check.check_ended(self.second)
         self.check.arrived(first)
         self.assertEqual(2, self.start('second', self.second))
-
-    # What the base class has is of another flavor.
-    test_the_second_finds_the_first = None
-    test_a_refused_one_has_no_reservation = None
-    test_the_source_agreed = None
 
 
 class AutoTest(Case):
