@@ -82,7 +82,7 @@ class ServicesTest(RenderedCase):
         made = set(self.files())
         stamps = {
             self.release.venv / f'.{what}.sha256'
-            for what in ('services', 'cinder', 'ours')
+            for what in ('services', 'cinder', 'nova-blockmig')
         }
         for service in self.services(cinder=True):
             self.assertEqual(set(), set(service.files) - made - stamps)
@@ -101,7 +101,7 @@ class ServicesTest(RenderedCase):
             self.assertEqual(set(), set(up._needs(service.name)) - known)
 
     def test_our_package_restarts_only_computes_that_run_it(self) -> None:
-        ours = self.release.venv / '.ours.sha256'
+        ours = self.release.venv / '.nova-blockmig.sha256'
         chosen = {'server2': 'blockmig', 'server-01': 'stock'}
         affected = [
             service.name

@@ -166,6 +166,8 @@ USED = (
                 'whether libvirt is to copy whole disks',
             ),
             '_host': (None, 'the connection to libvirt'),
+            '_uri': ('', 'the URI that nova-compute connects to'),
+            '_live_migration_uri': ('dest', 'the URI of a destination'),
             '_image_api': (None, 'whether Glance still has the image'),
             'image_backend': (
                 None,
