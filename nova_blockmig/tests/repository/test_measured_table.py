@@ -12,29 +12,16 @@
 
 """tools/measured-table, which has no .py in its name."""
 
-import importlib.machinery
-import importlib.util
 import pathlib
-import types
 from typing import Any
 
 import testtools
 
 from nova_blockmig.tests.unit import base
+from nova_blockmig.tests.unit import tools
 
 ROOT = pathlib.Path(__file__).parents[3]
 DIGEST = '0a058eeab627fe2d' + 'f' * 48
-
-
-def _tool() -> types.ModuleType:
-    loader = importlib.machinery.SourceFileLoader(
-        'measured_table', str(ROOT / 'tools' / 'measured-table')
-    )
-    spec = importlib.util.spec_from_loader(loader.name, loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
-    return module
 
 
 def _report(**changes: Any) -> dict[str, Any]:
@@ -65,13 +52,13 @@ class RowsTest(base.TestCase):
                     'guest runs',
                 )
             ],
-            _tool().rows(_report()),
+            tools.load('measured-table').rows(_report()),
         )
 
     def test_the_columns_have_names(self) -> None:
-        tool = _tool()
+        tool = tools.load('measured-table')
         self.assertEqual(len(tool.COLUMNS), len(tool.rows(_report())[0]))
 
     def test_a_migration_that_failed_shows_nothing(self) -> None:
         with testtools.ExpectedException(ValueError, 'the migration ended'):
-            _tool().rows(_report(status='error'))
+            tools.load('measured-table').rows(_report(status='error'))
