@@ -17,8 +17,8 @@ from typing import Any
 
 import testtools
 
+from nova_blockmig.tests.repository import tools
 from nova_blockmig.tests.unit import base
-from nova_blockmig.tests.unit import tools
 
 ROOT = pathlib.Path(__file__).parents[3]
 DIGEST = '0a058eeab627fe2d' + 'f' * 48

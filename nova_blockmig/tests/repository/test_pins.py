@@ -11,11 +11,13 @@
 # under the License.
 
 import pathlib
+import tomllib
 
 import yaml
 
 import nova_blockmig
 from nova_blockmig import version
+from nova_blockmig.tests.repository import tools
 from nova_blockmig.tests.unit import base
 
 ROOT = pathlib.Path(nova_blockmig.__file__).parent.parent
@@ -23,7 +25,12 @@ ROOT = pathlib.Path(nova_blockmig.__file__).parent.parent
 
 def pins(release: str) -> dict[str, str]:
     lines = (ROOT / 'constraints' / f'{release}.txt').read_text().splitlines()
-    pairs = [line.split('==', 1) for line in lines if not line.startswith('#')]
+    # A pin may have a marker for one Python; which does not matter here.
+    pairs = [
+        line.partition(';')[0].split('==', 1)
+        for line in lines
+        if not line.startswith('#')
+    ]
     return dict(pairs)
 
 
@@ -31,6 +38,19 @@ class TestPins(base.TestCase):
     def test_every_known_release_is_pinned(self) -> None:
         for number, release in version.KNOWN_RELEASES.items():
             self.assertEqual(str(number), pins(release)['nova'].split('.')[0])
+
+    def test_made_for_each_python_that_we_claim(self) -> None:
+        text = (ROOT / 'pyproject.toml').read_text()
+        classifiers = tomllib.loads(text)['project']['classifiers']
+        claimed = {line.rpartition(' ')[2] for line in classifiers}
+        pythons = tools.load('update-constraints').PYTHONS
+        self.assertEqual(set(), {*pythons} - claimed)
+        for release in version.KNOWN_RELEASES.values():
+            content = (ROOT / 'constraints' / f'{release}.txt').read_text()
+            self.assertIn(f'Python {" and ".join(pythons)},', content[:80])
+            # What only the newer Python needs, and the older alone.
+            self.assertIn('legacy-cgi', pins(release))
+            self.assertIn('async-timeout', pins(release))
 
     def test_pre_commit_uses_the_pinned_tools(self) -> None:
         config = yaml.safe_load((ROOT / '.pre-commit-config.yaml').read_text())

@@ -32,6 +32,7 @@ ATTRIBUTES = {
     'group-vars',
     'irrelevant-files',
     'name',
+    'nodeset',
     'override-checkout',
     'parent',
     'required-projects',

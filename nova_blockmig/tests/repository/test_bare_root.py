@@ -16,8 +16,8 @@ import pathlib
 
 import testtools
 
+from nova_blockmig.tests.repository import tools
 from nova_blockmig.tests.unit import base
-from nova_blockmig.tests.unit import tools
 
 TOOL = tools.load('bare-root')
 LISTING = """\
