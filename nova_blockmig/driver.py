@@ -19,6 +19,7 @@ from nova.virt.libvirt import driver as libvirt_driver
 from oslo_serialization import jsonutils
 
 from nova_blockmig import conf
+from nova_blockmig.compute import bases_in_use
 from nova_blockmig.compute import claims
 from nova_blockmig.compute import compute_node
 from nova_blockmig.compute import destination
@@ -50,6 +51,7 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
         super().__init__(virtapi, read_only)
         conf.register_opts(CONF)
         policy = conf.policy(CONF)
+        self.image_cache_manager = bases_in_use.ImageCacheManager()
         self._check = resource_check.ResourceCheck(self, policy)
         self._source = source.Source(self, policy)
         self._destination = destination.Destination(self)

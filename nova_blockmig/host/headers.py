@@ -33,6 +33,7 @@ _READ = 4096
 """Bytes. QEMU writes extensions and the backing file's name right after the
 header; qemu-img is asked about the rare file that has them further on."""
 
+_MAGIC = b'QFI\xfb'
 _V2 = struct.Struct('>4sIQIIQIIQQIIQ')
 _V3 = struct.Struct('>QQQII')
 _EXTENSION = struct.Struct('>II')
@@ -106,6 +107,18 @@ def read_header(path: str) -> ImageHeader | None:
         return _parse(data, inspector.virtual_size, status)
     except _NotUnderstood:
         return None
+
+
+def is_qcow2(path: str) -> bool:
+    """Whether a file begins as qcow2 files do, a guest's raw disk or not.
+
+    :raises OSError: it cannot be read.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        return os.pread(handle, len(_MAGIC), 0) == _MAGIC
+    finally:
+        os.close(handle)
 
 
 class _NotUnderstood(Exception):

@@ -168,6 +168,7 @@ USED = (
             '_host': (None, 'the connection to libvirt'),
             '_uri': ('', 'the URI that nova-compute connects to'),
             '_live_migration_uri': ('dest', 'the URI of a destination'),
+            'image_cache_manager': (None, 'replaced by ours'),
             '_image_api': (None, 'whether Glance still has the image'),
             'image_backend': (
                 None,
@@ -274,6 +275,28 @@ USED = (
                 'self, fetch_func, filename, size=None, safe=False, *args, '
                 '**kwargs',
                 'fetches under the lock of the image cache',
+            ),
+        },
+    ),
+    *_of(
+        'nova.virt.libvirt.imagecache',
+        'ImageCacheManager',
+        {
+            'update': (
+                'self, context, all_instances',
+                'calls what is overridden',
+            ),
+            'back_ephemeral_images': (None, 'the bases in the cache'),
+            'back_swap_images': (None, 'the bases in the cache'),
+        },
+    ),
+    *_of(
+        'nova.virt.imagecache',
+        'ImageCacheManager',
+        {
+            '_list_running_instances': (
+                'self, context, all_instances',
+                'overridden: more bases are in use',
             ),
         },
     ),
