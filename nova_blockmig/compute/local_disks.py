@@ -23,6 +23,7 @@ from nova.virt.libvirt import imagecache
 
 from nova_blockmig.compute import disk_info
 from nova_blockmig.compute import offload
+from nova_blockmig.core import blocks
 from nova_blockmig.core import errors
 from nova_blockmig.core import identity as identities
 from nova_blockmig.core import model
@@ -137,7 +138,11 @@ def _base(
     if file is None or not os.path.isfile(path):
         # QEMU has it open nevertheless.
         return model.Base(
-            path, model.BaseKind.OTHER, header.virtual_bytes, None, False
+            path,
+            kind=model.BaseKind.OTHER,
+            added_bytes=_added_bytes(path, header, None),
+            key=None,
+            certain=False,
         )
     under = None
     if header.backing_format == 'qcow2':
@@ -197,10 +202,13 @@ def _added_bytes(
     shows of a disk at most.
     """
     limit = overlay.virtual_bytes
+    data = limit
     if overlay.backing_format == 'raw':
         with contextlib.suppress(OSError):
-            return min(limit, offload.run(sparse.data_bytes, path))
-    return limit if under is None else min(limit, under.virtual_bytes)
+            data = offload.run(sparse.data_bytes, path)
+    elif under is not None:
+        data = under.virtual_bytes
+    return blocks.qcow2_bytes(min(limit, data), limit)
 
 
 def _certain(

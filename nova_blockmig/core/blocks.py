@@ -26,6 +26,26 @@ Extent = tuple[int, bytes]
 leave holes out."""
 
 
+_L2_BYTES = BLOCK // 8 * BLOCK
+_REFCOUNTED_BYTES = BLOCK // 2 * BLOCK
+"""What one table maps: an entry of 8 and of 2 bytes a cluster."""
+
+
+def qcow2_bytes(data_bytes: int, virtual_bytes: int) -> int:
+    """Most that data adds to a qcow2 file of the default cluster size.
+
+    :param data_bytes: in whole clusters, wherever in the disk they lie.
+    """
+    clusters = _ceil(data_bytes, BLOCK)
+    tables = min(clusters, _ceil(virtual_bytes, _L2_BYTES))
+    refcounts = _ceil(data_bytes + tables * BLOCK, _REFCOUNTED_BYTES)
+    return (clusters + tables + refcounts) * BLOCK
+
+
+def _ceil(amount: int, unit: int) -> int:
+    return -(-amount // unit)
+
+
 def blocks(extents: Iterable[Extent], length: int) -> Iterator[Extent]:
     """Cut extents into the aligned blocks that are not all zero.
 

@@ -26,6 +26,7 @@ from oslo_config import fixture as config_fixture
 
 from nova_blockmig.compute import source
 from nova_blockmig.core import annotation
+from nova_blockmig.core import blocks
 from nova_blockmig.core import content
 from nova_blockmig.core import errors
 from nova_blockmig.core import handshake
@@ -256,7 +257,14 @@ class CheckTest(Case):
         (disk_plan,) = self.check().by(model.TransferMethod.FLATTEN)
         self.assertEqual('disk.eph0', disk_plan.disk.name)
         # There is no telling how much of it there is.
-        self.assertEqual(MIB, disk_plan.disk.base.added_bytes)
+        self.assert_room(MIB, disk_plan)
+
+    def assert_room(self, data_bytes, disk_plan):
+        """For that much data, and what qcow2 needs to map it."""
+        self.assertEqual(
+            blocks.qcow2_bytes(data_bytes, MIB),
+            disk_plan.disk.base.added_bytes,
+        )
 
     def test_a_base_that_was_made_anew(self):
         for path in (self.eph_base, self.image_base):
@@ -311,7 +319,7 @@ class CheckTest(Case):
             image_id=IMAGE
         )
         (disk_plan,) = self.check().by(model.TransferMethod.FLATTEN)
-        self.assertEqual(MIB // 2, disk_plan.disk.base.added_bytes)
+        self.assert_room(MIB // 2, disk_plan)
 
     def test_room_for_a_chain(self):
         self.header(0, backing_format='qcow2')
@@ -319,7 +327,7 @@ class CheckTest(Case):
             'qcow2', 3, MIB, 4096, '/elsewhere', 'raw'
         )
         (disk_plan,) = self.check().by(model.TransferMethod.FLATTEN)
-        self.assertEqual(MIB, disk_plan.disk.base.added_bytes)
+        self.assert_room(MIB, disk_plan)
 
     def test_room_for_a_raw_base_is_what_it_holds(self):
         self.headers[self.infos[0]['path']] = dataclasses.replace(
