@@ -54,7 +54,7 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
         self.image_cache_manager = bases_in_use.ImageCacheManager()
         self._check = resource_check.ResourceCheck(self, policy)
         self._source = source.Source(self, policy)
-        self._destination = destination.Destination(self)
+        self._destination = destination.Destination(self, policy)
 
     def init_host(self, host: str) -> None:
         with startup.ending_on_error(self._host):
@@ -254,14 +254,16 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
                 context, instance, dest_check_data, block_device_info
             )
             if data.block_migration:
-                inspection = self._source.check(
+                checked = self._source.check(
                     context, instance, data, block_device_info
                 )
                 self._check.at_source(
                     instance,
                     data,
-                    resource_check.disk_needs(inspection.disk_plans),
+                    resource_check.disk_needs(checked.inspection.disk_plans),
+                    checked.destination,
                 )
+                data.filename = checked.filename
         return data
 
     def _assert_dest_node_has_enough_disk(

@@ -26,6 +26,7 @@ from oslo_log import log as logging
 from oslo_utils import excutils
 from oslo_utils import fileutils
 
+from nova_blockmig.compute import arriving_disks
 from nova_blockmig.compute import image_cache
 from nova_blockmig.compute import images_type
 from nova_blockmig.compute import inline_disks
@@ -33,6 +34,7 @@ from nova_blockmig.core import annotation
 from nova_blockmig.core import errors
 from nova_blockmig.core import handshake
 from nova_blockmig.core import model
+from nova_blockmig.host import sealing
 
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
@@ -54,8 +56,11 @@ class Prepared:
 class Destination:
     """The destination's part of a block migration."""
 
-    def __init__(self, driver: Any) -> None:
+    def __init__(self, driver: Any, policy: model.Policy) -> None:
         self._driver = driver
+        self._policy = policy
+        # Inline content is encrypted for this process; see host/sealing.py.
+        self._keys = sealing.KeyPair()
         self._test_files: dict[str, str] = {}
         self._not_ours: set[str] = set()
 
@@ -64,7 +69,10 @@ class Destination:
         name = handshake.mark_destination(
             filename,
             handshake.PeerInfo(
-                version=annotation.VERSION, images_type=images_type.effective()
+                version=handshake.NEWEST,
+                images_type=images_type.effective(),
+                public_key=self._keys.public_key,
+                max_inline_bytes=self._policy.max_inline_bytes,
             ),
         )
         path = os.path.join(CONF.instances_path, name)
@@ -132,30 +140,37 @@ class Destination:
     ) -> Prepared:
         """Make the disks whose content came with the disk info.
 
+        Every disk of a migration is checked first, as if there had been no
+        pre-check.
+
         :param source: host that the instance comes from; None if this is no
             migration (hard reboot).
         :returns: what Nova is to do the rest with.
         :raises MigrationError: a disk cannot be made as it has to be. Nova's
             rollback removes the directory.
         """
-        prepared = []
-        notes = []
+        if source is None:
+            infos = list(disk_info or ())
+            return Prepared(disk_info=infos, notes=(None,) * len(infos))
         try:
-            for info in disk_info or ():
-                note = self._note(info)
-                notes.append(note)
-                if note is None:
-                    self._assert_stock_is_safe(info, source)
-                elif note.method is not model.TransferMethod.FETCH:
-                    if note.packed is not None:
-                        inline_disks.make(
-                            instance, instance_dir, info, note.packed
-                        )
-                    info = {**info, 'backing_file': ''}
-                prepared.append(info)
+            disks = arriving_disks.accept(
+                instance,
+                disk_info or (),
+                source,
+                self._keys,
+                self._policy.max_inline_bytes,
+            )
+            for disk in disks:
+                if disk.packed is not None:
+                    inline_disks.make(
+                        instance, instance_dir, disk.info, disk.packed
+                    )
         except errors.Refused as exc:
             raise exception.MigrationError(reason=str(exc)) from exc
-        return Prepared(disk_info=prepared, notes=tuple(notes))
+        return Prepared(
+            disk_info=[disk.info for disk in disks],
+            notes=tuple(disk.annotation for disk in disks),
+        )
 
     def verify(
         self, instance: Any, instance_dir: str, prepared: Prepared
@@ -211,13 +226,11 @@ class Destination:
     def _assert_source_is_safe(
         self, context: Any, instance: Any, data: Any
     ) -> None:
-        version = handshake.read_source(data.filename)
-        if version is None:
+        # One with our driver has checked its disks against what we speak.
+        if handshake.read_source(data.filename) is None:
             left_behind = _host_generated(context, instance)
             if left_behind:
                 raise errors.InTreeSource(instance.host, left_behind)
-        elif version != annotation.VERSION:
-            raise errors.VersionDiffers(annotation.VERSION, version, 'source')
 
     def _assert_no_directory(self, instance: Any, data: Any) -> None:
         if data.is_shared_instance_path:
@@ -225,27 +238,6 @@ class Destination:
         path = libvirt_utils.get_instance_path_at_destination(instance, data)
         if os.path.exists(path):
             raise errors.DirectoryExists(path, CONF.host)
-
-    @staticmethod
-    def _note(info: dict[str, Any]) -> annotation.DiskAnnotation | None:
-        try:
-            return annotation.read(info)
-        except annotation.BadAnnotation as exc:
-            raise errors.PayloadRefused(
-                os.path.basename(info['path']), str(exc)
-            ) from exc
-
-    @staticmethod
-    def _assert_stock_is_safe(
-        info: dict[str, Any], source: str | None
-    ) -> None:
-        """The pre-check refused this already, unless it was not run."""
-        if source is None:
-            return
-        name = os.path.basename(info['path'])
-        base = os.path.basename(info['backing_file'] or '')
-        if model.is_host_generated(base):
-            raise errors.InTreeSource(source, [name])
 
 
 def without_own_directory(data: Any) -> Any:
@@ -265,10 +257,15 @@ def _host_generated(context: Any, instance: Any) -> tuple[str, ...]:
     """What the in-tree driver on the source would leave behind.
 
     The source's own configuration is not known here, so a config drive
-    counts whether it is iso9660 (lost) or vfat (copied).
+    counts whether it is iso9660 (lost) or vfat (copied). Hosts that take
+    instances from each other have the same image backend; where this one
+    keeps disks without backing files, ephemeral and swap disks are copied
+    whole. If the source differs, the names of its backing files show it,
+    and :meth:`Destination.prepare` refuses them.
     """
     found = []
-    if instance.flavor.ephemeral_gb or instance.flavor.swap:
+    whole = images_type.effective() == 'raw'
+    if not whole and (instance.flavor.ephemeral_gb or instance.flavor.swap):
         bdms = objects.BlockDeviceMappingList.get_by_instance_uuid(
             context, instance.uuid
         )

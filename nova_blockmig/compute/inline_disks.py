@@ -44,8 +44,9 @@ def make(
     lies beyond the content reads as zeros. libvirt then copies the overlay
     on top of it. The payload is verified before the disk gets its name.
 
-    :raises errors.PayloadRefused: the payload is damaged, or the disk could
-        not be written. Nothing is left of it.
+    :raises errors.PayloadRefused: the payload is damaged.
+    :raises errors.CannotCreateDisk: the disk could not be written.
+        Nothing is left of it in either case.
     """
     name = os.path.basename(info['path'])
     target = os.path.join(instance_dir, name)
@@ -60,7 +61,7 @@ def make(
     except content.BadPayload as exc:
         raise errors.PayloadRefused(name, str(exc)) from exc
     except (OSError, exception.ImageUnacceptable) as exc:
-        raise errors.PayloadRefused(name, f'{target}: {exc}') from exc
+        raise errors.CannotCreateDisk(target, str(exc)) from exc
     preallocate(instance_dir, info)
     LOG.info(
         'Made %(disk)s of %(size)d bytes from %(carried)d carried bytes',

@@ -116,6 +116,7 @@ def inspect(
         guest_config, block_device_info
     )
     disks = local_disks.local_disks(instance, guest_config, infos)
+    limit = facts.inline_limit(policy.max_inline_bytes)
     packed = {
         disk.name: bases.packed(disk)
         for disk in disks
@@ -135,7 +136,7 @@ def inspect(
             name: None if p is None else len(p.data)
             for name, p in packed.items()
         },
-        policy.max_inline_bytes,
+        limit,
         digests,
     )
     return Inspection(

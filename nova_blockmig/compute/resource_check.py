@@ -31,8 +31,8 @@ from nova_blockmig.compute import incoming
 from nova_blockmig.compute import tracker
 from nova_blockmig.core import capacity
 from nova_blockmig.core import errors
-from nova_blockmig.core import handshake
 from nova_blockmig.core import model
+from nova_blockmig.core import plan
 from nova_blockmig.core import resource_check
 from nova_blockmig.core import verdict
 
@@ -191,6 +191,7 @@ class ResourceCheck:
         instance: Any,
         data: Any,
         needs: Sequence[capacity.DiskNeed],
+        destination: plan.Peer,
     ) -> None:
         """Check that the disks fit into what the destination has.
 
@@ -199,16 +200,16 @@ class ResourceCheck:
         sizes. One with nova-blockmig says it, unless there is nothing to
         check.
 
-        :param data: the migrate data, with either host's mark on its
-            filename if the destination is one of ours.
+        :param data: the migrate data that came from the destination.
         :param needs: the disks as they will be on the destination; see
             :func:`disk_needs`.
+        :param destination: the driver of the destination.
         :raises errors.DoesNotFit: they do not fit.
         """
         mode = self._policy.disk_over_commit
         if 'disk_over_commit' in data:
             mode = self._mode(data.disk_over_commit)
-        elif _ours(data.filename):
+        elif destination is plan.Peer.BLOCKMIG:
             mode = model.OverCommit.SKIP
         elif mode is model.OverCommit.ACTUAL:
             mode = model.OverCommit.VIRTUAL
@@ -243,17 +244,6 @@ def disk_needs(
             ),
         )
         for disk_plan in disk_plans
-    )
-
-
-def _ours(filename: str) -> bool:
-    """Whether the destination runs this driver.
-
-    The source marks the name only if the destination has.
-    """
-    return (
-        handshake.read_destination(filename) is not None
-        or handshake.read_source(filename) is not None
     )
 
 

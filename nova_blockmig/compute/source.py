@@ -16,12 +16,14 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 import contextlib
+import dataclasses
 from typing import Any
 
 from nova import exception
 import nova.conf
 from oslo_log import log as logging
 
+from nova_blockmig.compute import annotations
 from nova_blockmig.compute import flatten
 from nova_blockmig.compute import images_type
 from nova_blockmig.compute import inspection
@@ -29,7 +31,6 @@ from nova_blockmig.compute import known_versions
 from nova_blockmig.compute import paused_guests
 from nova_blockmig.compute import progress
 from nova_blockmig.compute import record
-from nova_blockmig.core import annotation
 from nova_blockmig.core import errors
 from nova_blockmig.core import handshake
 from nova_blockmig.core import model
@@ -41,39 +42,68 @@ CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
 
 
+@dataclasses.dataclass(frozen=True)
+class Agreement:
+    """What the check learned, for the migration that follows.
+
+    :ivar facts: what the plans were made of.
+    :ivar peer: the destination's mark; None if it runs the in-tree driver.
+    """
+
+    facts: plan.Facts
+    peer: handshake.PeerInfo | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Checked:
+    """What came of the source's check.
+
+    :ivar inspection: the plan of each disk, for the resource check.
+    :ivar destination: the driver of the destination.
+    :ivar filename: of the shared storage test file, as it goes back to the
+        destination: with this host's mark if the destination reads it.
+    """
+
+    inspection: inspection.Inspection
+    destination: plan.Peer
+    filename: str
+
+
 class Source:
     """The source's part of a block migration.
 
     What the pre-check learned of a destination is kept in memory until the
     migration starts. If nova-compute restarts between the two, the
-    destination counts as stock, which is right for both kinds: the disks
-    are flattened rather than carried.
+    destination counts as one with the in-tree driver, which is right for
+    both kinds: the disks are flattened rather than sent inline.
     """
 
     def __init__(self, driver: Any, policy: model.Policy) -> None:
         self._driver = driver
         self._policy = policy
         self._bases = inspection.PackedBases(policy.max_inline_bytes)
-        self._facts: dict[str, plan.Facts] = {}
+        self._agreed: dict[str, Agreement] = {}
         self._transfers: dict[str, record.Transfer] = {}
 
     def check(
         self, context: Any, instance: Any, data: Any, block_device_info: Any
-    ) -> inspection.Inspection:
-        """Find out whether every disk can travel. Changes nothing.
+    ) -> Checked:
+        """Find out whether every disk can travel.
 
-        :param data: the migrate data after Nova's own checks; the source's
-            mark is put on its filename.
-        :returns: the plan of each disk, for the resource check.
+        Neither the instance nor ``data`` is changed; what was learned of the
+        destination is remembered until :meth:`disk_info`.
+
+        :param data: the migrate data after Nova's own checks.
         :raises MigrationPreCheckError: it cannot, and why.
         """
-        self._facts.pop(instance.uuid, None)
+        self._agreed.pop(instance.uuid, None)
         try:
-            mark = self._destination_mark(data)
+            peer = self._peer(data)
             facts = plan.Facts(
-                destination=plan.Peer.BLOCKMIG if mark else plan.Peer.IN_TREE,
+                destination=_driver_of(peer),
                 image_available=self._image_available(context, instance),
                 full_copy=self._full_copy,
+                max_inline_bytes=peer.max_inline_bytes if peer else None,
             )
             found = self._inspect(instance, block_device_info, facts)
             self._assert_can_migrate(instance, found)
@@ -83,12 +113,12 @@ class Source:
             self._assert_space_to_flatten(found)
         except errors.Refused as exc:
             raise exception.MigrationPreCheckError(reason=str(exc)) from exc
-        self._facts[instance.uuid] = facts
-        if mark:
-            data.filename = handshake.mark_source(
-                data.filename, annotation.VERSION
-            )
-        return found
+        self._agreed[instance.uuid] = Agreement(facts, peer)
+        return Checked(
+            inspection=found,
+            destination=plan.Peer.BLOCKMIG if peer else plan.Peer.IN_TREE,
+            filename=_marked(data.filename, peer),
+        )
 
     def disk_info(
         self,
@@ -103,14 +133,16 @@ class Source:
         :raises MigrationError: a disk cannot travel after all, or could not
             be flattened. The guest goes on running here.
         """
-        facts = self._facts.pop(
+        agreed = self._agreed.pop(
             instance.uuid,
-            plan.Facts(
-                destination=plan.Peer.IN_TREE, full_copy=self._full_copy
+            Agreement(
+                plan.Facts(
+                    destination=plan.Peer.IN_TREE, full_copy=self._full_copy
+                )
             ),
         )
         try:
-            found = self._inspect(instance, block_device_info, facts)
+            found = self._inspect(instance, block_device_info, agreed.facts)
             self._assert_can_migrate(instance, found)
             flattened = self._flatten(instance, found, aborted)
             infos = found.infos
@@ -118,8 +150,10 @@ class Source:
                 infos = self._driver._get_instance_disk_info(
                     instance, block_device_info
                 )
-            if facts.destination is plan.Peer.BLOCKMIG:
-                self._annotate(infos, found)
+            if agreed.peer and agreed.facts.destination is plan.Peer.BLOCKMIG:
+                infos = annotations.annotated(
+                    instance, infos, found, agreed.peer
+                )
         except errors.Refused as exc:
             raise exception.MigrationError(reason=str(exc)) from exc
         self._transfers[instance.uuid] = record.Transfer(
@@ -155,17 +189,14 @@ class Source:
         non_shared_disk = 64
         return bool(self._driver._block_migration_flags & non_shared_disk)
 
-    def _destination_mark(self, data: Any) -> handshake.PeerInfo | None:
-        mark = handshake.read_destination(data.filename)
-        if mark is not None and mark.version != annotation.VERSION:
-            raise errors.VersionDiffers(
-                annotation.VERSION, mark.version, 'destination'
-            )
-        theirs = mark.images_type if mark else images_type.of_stock(data)
+    def _peer(self, data: Any) -> handshake.PeerInfo | None:
+        """What the destination says of itself; None for the in-tree driver."""
+        peer = handshake.read_destination(data.filename)
+        theirs = peer.images_type if peer else images_type.of_stock(data)
         ours = images_type.effective()
         if theirs is not None and theirs != ours:
             raise errors.ImagesTypeDiffers(CONF.host, ours, theirs)
-        return mark
+        return peer
 
     def _image_available(self, context: Any, instance: Any) -> bool:
         if not instance.image_ref:
@@ -250,30 +281,19 @@ class Source:
             report.disk_done()
         return report.shown
 
-    def _annotate(
-        self, infos: list[dict[str, Any]], found: inspection.Inspection
-    ) -> None:
-        disk_plans = {
-            disk_plan.disk.path: disk_plan for disk_plan in found.disk_plans
-        }
-        for info in infos:
-            if disk_plan := disk_plans.get(info['path']):
-                note = self._note(disk_plan, found)
-                info[annotation.KEY] = note.to_json()
 
-    def _note(
-        self, disk_plan: model.DiskPlan, found: inspection.Inspection
-    ) -> annotation.DiskAnnotation:
-        match disk_plan.method:
-            case model.TransferMethod.INLINE:
-                packed = found.packed[disk_plan.disk.name]
-                return annotation.DiskAnnotation(
-                    model.TransferMethod.INLINE, packed=packed
-                )
-            case model.TransferMethod.FETCH:
-                return annotation.DiskAnnotation(
-                    model.TransferMethod.FETCH,
-                    digest=found.digests.get(disk_plan.disk.name),
-                )
-            case _:
-                return annotation.DiskAnnotation(model.TransferMethod.COPY)
+def _marked(filename: str, peer: handshake.PeerInfo | None) -> str:
+    if peer is None:
+        return filename
+    return handshake.mark_source(filename, peer.common_version)
+
+
+def _driver_of(peer: handshake.PeerInfo | None) -> plan.Peer:
+    """For what driver the disks are planned.
+
+    A destination that speaks no version that we speak gets what the in-tree
+    driver would get.
+    """
+    if peer is None or peer.common_version == handshake.NOTHING_IN_COMMON:
+        return plan.Peer.IN_TREE
+    return plan.Peer.BLOCKMIG

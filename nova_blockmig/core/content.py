@@ -39,6 +39,7 @@ from collections.abc import Iterator
 import dataclasses
 import hashlib
 import re
+import struct
 from typing import Any
 from typing import Self
 import zlib
@@ -53,6 +54,8 @@ _OFFSET_BYTES = 8
 _LEVEL = 1
 _PIECE = 16 * 1024
 _MAX_LENGTH = 2**63 - 1
+# Version, length, SHA-256.
+_HEADER = struct.Struct('>IQ32s')
 _FIELDS = {'version', 'length', 'sha256', 'crc32', 'data'}
 _SHA256 = re.compile(r'[0-9a-f]{64}')
 
@@ -131,6 +134,24 @@ class Packed:
         if type(obj['crc32']) is not int or obj['crc32'] != zlib.crc32(data):
             raise BadPayload('its checksum differs: it was altered')
         return cls(version=version, length=length, data=data, sha256=sha256)
+
+    def to_bytes(self) -> bytes:
+        """The same as bytes, for a message that protects itself."""
+        sha256 = bytes.fromhex(self.sha256)
+        return _HEADER.pack(self.version, self.length, sha256) + self.data
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> Self:
+        """The reverse of :meth:`to_bytes`.
+
+        :raises BadPayload: raw is anything but what to_bytes() returned.
+        """
+        if len(raw) < _HEADER.size:
+            raise BadPayload('it is truncated')
+        version, length, sha256 = _HEADER.unpack_from(raw)
+        if version != VERSION or length > _MAX_LENGTH:
+            raise BadPayload('its header is not one that this host reads')
+        return cls(version, length, raw[_HEADER.size :], sha256.hex())
 
 
 def digest(extents: Iterable[blocks.Extent], length: int) -> str:

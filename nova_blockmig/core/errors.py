@@ -77,20 +77,6 @@ class ImagesTypeDiffers(Refused):
         )
 
 
-class VersionDiffers(Refused):
-    """The peers run versions of this package that do not understand each
-    other's disk info.
-    """
-
-    def __init__(self, ours: int, theirs: int, peer: str) -> None:
-        self.ours, self.theirs = ours, theirs
-        super().__init__(
-            f'the {peer} sends nova-blockmig disk info of version {theirs} '
-            f'and this host reads version {ours}: install the same release '
-            'of nova-blockmig on both hosts'
-        )
-
-
 class InTreeSource(Refused):
     """The source runs the in-tree driver, which leaves content behind."""
 
@@ -148,6 +134,63 @@ class PayloadRefused(Refused):
             f'what the source sent for {disk} cannot be used: {reason}; '
             'nothing was kept of it: try again, and check the message bus '
             'and that both hosts run the same nova-blockmig'
+        )
+
+
+class CannotCreateDisk(Refused):
+    """The destination cannot write a disk: no space, read-only, ..."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path = path
+        super().__init__(
+            f'cannot create {path} on the destination: {reason}; nothing was '
+            'kept of it'
+        )
+
+
+class DiskRefused(Refused):
+    """A disk is not one that the destination makes, or exceeds its limits."""
+
+    def __init__(self, disk: str, reason: str) -> None:
+        self.disk = disk
+        super().__init__(
+            f'the destination does not accept {disk} from the source: {reason}'
+        )
+
+
+class UnknownBase(Refused):
+    """Nobody can say what the backing file of a disk holds."""
+
+    def __init__(self, source: str, disk: str, base: str) -> None:
+        self.disk, self.base = disk, base
+        super().__init__(
+            f'{disk} has the backing file {base[:80]} on the source {source}, '
+            "which is not the one of the instance's image, and the in-tree "
+            f'libvirt driver would make another: install nova-blockmig on '
+            f'{source} first'
+        )
+
+
+class DestinationRestarted(Refused):
+    """Inline content was encrypted for a nova-compute that is gone."""
+
+    def __init__(self, disk: str) -> None:
+        self.disk = disk
+        super().__init__(
+            f'the content of {disk} was encrypted for another nova-compute '
+            'process: the one of the destination was restarted since the '
+            'check; try again'
+        )
+
+
+class DestinationKey(Refused):
+    """The destination's public key is none."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            'the public key that the destination sent is not a key: check '
+            'the message bus, and that nova-blockmig is whole on the '
+            'destination'
         )
 
 

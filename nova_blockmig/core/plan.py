@@ -42,12 +42,20 @@ class Facts:
         destination's image cache; None if there is none, or it is not known.
     :ivar full_copy: libvirt is asked to copy whole disks
         (``VIR_MIGRATE_NON_SHARED_DISK``), bases included.
+    :ivar max_inline_bytes: the destination's own limit, if it says.
     """
 
     destination: Peer
     image_available: bool = True
     destination_digest: str | None = None
     full_copy: bool = False
+    max_inline_bytes: int | None = None
+
+    def inline_limit(self, ours: int) -> int:
+        """Most compressed bytes that both hosts allow for an instance."""
+        if self.max_inline_bytes is None:
+            return ours
+        return min(ours, self.max_inline_bytes)
 
 
 def may_inline(disk: model.Disk, facts: Facts) -> bool:

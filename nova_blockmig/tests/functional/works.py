@@ -146,8 +146,8 @@ class Carrying:
     def pack(self) -> None:
         """The source's check packs what has to be carried."""
         here = _source(self._disk)
-        inspection = here.check(None, INSTANCE, _data(), None)
-        self._content = inspection.packed[self._disk.name]
+        checked = here.check(None, INSTANCE, _data(), None)
+        self._content = checked.inspection.packed[self._disk.name]
 
     def fill(self, directory: pathlib.Path) -> None:
         """The destination makes a disk of it."""
@@ -211,7 +211,7 @@ def _checked(disk: pathlib.Path) -> source.Source:
 
 def _data() -> Any:
     """What a destination with our driver answers."""
-    mark = handshake.PeerInfo(annotation.VERSION, 'qcow2')
+    mark = handshake.PeerInfo(handshake.NEWEST, 'qcow2')
     return migrate_data.LibvirtLiveMigrateData(
         filename=handshake.mark_destination('tmpabc', mark),
         image_type='qcow2',

@@ -35,7 +35,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     'version': (),
     'core': (),
     'conf': ('nova_blockmig.core', 'oslo_config'),
-    'host': ('nova_blockmig.core', 'libvirt', 'oslo_'),
+    'host': ('nova_blockmig.core', 'cryptography', 'libvirt', 'oslo_'),
     'compute': (
         'nova_blockmig.conf',
         'nova_blockmig.core',

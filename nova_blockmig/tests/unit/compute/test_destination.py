@@ -19,7 +19,9 @@ from unittest import mock
 import fixtures
 from nova import exception
 import nova.conf
+from nova import objects
 from nova.objects import migrate_data
+from nova.virt.libvirt import imagecache
 from oslo_config import fixture as config_fixture
 
 from nova_blockmig.compute import destination
@@ -29,26 +31,33 @@ from nova_blockmig.core import handshake
 from nova_blockmig.core import model
 from nova_blockmig.host import digests
 from nova_blockmig.host import identity
+from nova_blockmig.host import sealing
 from nova_blockmig.tests.unit import base
 
 UUID = '3d1d9a2e-7cf0-4f59-8d1f-6b3f3fdd5d6b'
+IMAGE = 'c5a6b1b4-3f5c-4f57-a7ae-6d4b8a0b9c11'
+IMAGE_BASE = imagecache.get_cache_fname(IMAGE)
 
 
 class Case(base.TestCase):
     def setUp(self):
         super().setUp()
         self.path = self.useFixture(fixtures.TempDir()).path
-        conf = self.useFixture(config_fixture.Config(nova.conf.CONF))
-        conf.config(instances_path=self.path, host='server-01')
+        self.conf = self.useFixture(config_fixture.Config(nova.conf.CONF))
+        self.conf.config(instances_path=self.path, host='server-01')
         self.instance_dir = os.path.join(self.path, UUID)
         self.instance = types.SimpleNamespace(
             uuid=UUID,
             host='server2',
             config_drive='',
-            flavor=types.SimpleNamespace(ephemeral_gb=0, swap=0),
+            image_ref=IMAGE,
+            image_meta=objects.ImageMeta(),
+            flavor=types.SimpleNamespace(root_gb=1, ephemeral_gb=0, swap=0),
         )
         self.driver = mock.Mock()
-        self.destination = destination.Destination(self.driver)
+        self.destination = destination.Destination(
+            self.driver, model.Policy(max_inline_bytes=1 << 20)
+        )
 
     def data(self, filename='tmpabc', **kwargs):
         values = {
@@ -72,9 +81,12 @@ class TestFileTest(Case):
         self.write('tmpabc')
         name = self.destination.mark_test_file(self.instance, 'tmpabc')
         self.assertEqual([name], os.listdir(self.path))
-        self.assertEqual(
-            handshake.PeerInfo(annotation.VERSION, 'qcow2'),
-            handshake.read_destination(name),
+        peer = handshake.read_destination(name)
+        self.assertEqual(handshake.NEWEST, peer.common_version)
+        self.assertEqual('qcow2', peer.images_type)
+        self.assertEqual(1 << 20, peer.max_inline_bytes)
+        sealing.KeyPair().seal(
+            peer.public_key, sealing.Context(UUID, 'disk'), b''
         )
 
     def failing_check(self):
@@ -124,15 +136,10 @@ class CheckSourceTest(Case):
             device_name='/dev/vdb',
         )
 
-    def test_a_source_like_us(self):
+    def test_a_source_like_us_of_any_version(self):
         self.instance.config_drive = 'True'
-        name = handshake.mark_source('tmpabc', annotation.VERSION)
-        self.check(self.data(name))
-
-    def test_a_source_of_another_version(self):
-        message = self.refused(self.data(handshake.mark_source('tmpabc', 77)))
-        self.assertIn('77', message)
-        self.assertIn('source', message)
+        for version in (0, 1, 2, 77):
+            self.check(self.data(handshake.mark_source('tmpabc', version)))
 
     def test_a_stock_source_with_nothing_to_lose(self):
         self.check(self.data())
@@ -147,6 +154,14 @@ class CheckSourceTest(Case):
     def test_a_stock_source_whose_flavor_asks_but_user_declined(self):
         self.instance.flavor.ephemeral_gb = 1
         self.check(self.data())
+
+    def test_where_ephemeral_disks_are_copied_whole(self):
+        self.instance.flavor.ephemeral_gb = 1
+        self.bdms = [self.local(), self.local('swap')]
+        self.conf.config(images_type='flat', group='libvirt')
+        self.check(self.data())
+        self.instance.config_drive = 'True'
+        self.assertIn('config drive', self.refused(self.data()))
 
     def test_a_stock_source_with_a_config_drive(self):
         self.instance.config_drive = 'True'
@@ -202,16 +217,44 @@ class PrepareTest(Case):
         super().setUp()
         os.mkdir(self.instance_dir)
 
-    def info(self, name, note=None, **kwargs):
+    def info(self, name, note=None, version=2, **kwargs):
         values = {
             'path': f'/var/lib/nova/instances/{UUID}/{name}',
             'type': 'raw',
             'virt_disk_size': 1 << 20,
             'backing_file': '',
+            **kwargs,
         }
         if note is not None:
-            values[annotation.KEY] = note.to_json()
-        return {**values, **kwargs}
+            values[annotation.KEY] = note.to_json(version)
+        return values
+
+    def inline(self, name, data=b'x' * 100, size=100, version=2, **kwargs):
+        """As the source sends it."""
+        packed = content.pack([(0, data)], len(data), limit=1 << 30)
+        if version == 1:
+            note = annotation.DiskAnnotation(
+                model.TransferMethod.INLINE, packed=packed
+            )
+            return self.info(
+                name, note, version, **{'virt_disk_size': size, **kwargs}
+            )
+        keys = sealing.KeyPair()
+        recipient = self.destination._keys.public_key
+        note = annotation.DiskAnnotation(
+            model.TransferMethod.INLINE,
+            sealed=annotation.Sealed(
+                recipient,
+                keys.public_key,
+                keys.seal(
+                    recipient, sealing.Context(UUID, name), packed.to_bytes()
+                ),
+            ),
+            virtual_bytes=size,
+        )
+        return self.info(
+            name, note, virt_disk_size=annotation.NEEDS_BLOCKMIG, **kwargs
+        )
 
     def prepare(self, *infos, source='server2'):
         return self.destination.prepare(
@@ -222,12 +265,6 @@ class PrepareTest(Case):
         exc = self.assertRaises(exception.MigrationError, self.prepare, *infos)
         return str(exc)
 
-    def carry(self, data=b'x' * 100, length=100):
-        packed = content.pack([(0, data)], length, limit=1 << 20)
-        return annotation.DiskAnnotation(
-            model.TransferMethod.INLINE, packed=packed
-        )
-
     def test_hard_reboot_is_nova_s_alone(self):
         info = self.info('disk', backing_file='ephemeral_1_40d1d2c')
         prepared = self.prepare(info, source=None)
@@ -235,37 +272,42 @@ class PrepareTest(Case):
         self.assertEqual((None,), prepared.notes)
 
     def test_no_disk_at_all(self):
-        prepared = self.destination.prepare(
-            self.instance, self.instance_dir, None, 'server2'
-        )
-        self.assertEqual([], prepared.disk_info)
+        for source in ('server2', None):
+            prepared = self.destination.prepare(
+                self.instance, self.instance_dir, None, source
+            )
+            self.assertEqual([], prepared.disk_info)
 
-    def test_carried_content_is_on_the_disk(self):
-        self.prepare(
-            self.info('disk.config', self.carry(), virt_disk_size=100)
-        )
-        path = os.path.join(self.instance_dir, 'disk.config')
-        with open(path, 'rb') as file:
-            self.assertEqual(b'x' * 100, file.read())
-        self.assertEqual(0o644, os.stat(path).st_mode & 0o777)
+    def test_inline_content_is_on_the_disk(self):
+        for version in (1, 2):
+            name = f'disk.eph{version}'
+            self.prepare(self.inline(name, version=version))
+            path = os.path.join(self.instance_dir, name)
+            with open(path, 'rb') as file:
+                self.assertEqual(b'x' * 100, file.read())
+            self.assertEqual(0o644, os.stat(path).st_mode & 0o777)
 
     def test_a_disk_larger_than_its_base(self):
-        self.prepare(self.info('disk.eph0', self.carry()))
+        self.prepare(self.inline('disk.eph0', size=1 << 20))
         path = os.path.join(self.instance_dir, 'disk.eph0')
         self.assertEqual(1 << 20, os.path.getsize(path))
 
     def test_a_disk_smaller_than_its_content(self):
-        message = self.refused(
-            self.info('disk.eph0', self.carry(), virt_disk_size=99)
-        )
+        message = self.refused(self.inline('disk.eph0', size=99))
         self.assertIn('disk.eph0', message)
         self.assertEqual([], os.listdir(self.instance_dir))
 
-    def test_carried_disk_stands_alone(self):
-        (info,) = self.prepare(
-            self.info('disk.eph0', self.carry(), backing_file='ephemeral_1_x')
-        ).disk_info
-        self.assertEqual('', info['backing_file'])
+    def test_an_inline_disk_has_its_size_and_no_base_for_nova(self):
+        for version in (1, 2):
+            (info,) = self.prepare(
+                self.inline(
+                    f'disk.eph{version}',
+                    version=version,
+                    backing_file='ephemeral_1_x',
+                )
+            ).disk_info
+            self.assertEqual('', info['backing_file'])
+            self.assertEqual(100, info['virt_disk_size'])
 
     def test_copied_disk_stands_alone(self):
         (info,) = self.prepare(
@@ -277,27 +319,65 @@ class PrepareTest(Case):
         ).disk_info
         self.assertEqual('', info['backing_file'])
 
-    def test_fetched_disk_is_left_to_nova(self):
+    def fetched(self, base):
         note = annotation.DiskAnnotation(
             model.TransferMethod.FETCH, digest='0' * 64
         )
-        info = self.info('disk', note, backing_file='da39a3')
-        prepared = self.prepare(info)
-        self.assertEqual([info], prepared.disk_info)
+        return self.info('disk', note, backing_file=base)
 
-    def test_damaged_content_leaves_nothing(self):
-        info = self.info('disk.config', self.carry(), virt_disk_size=100)
-        info[annotation.KEY]['content']['sha256'] = 'f' * 64
+    def test_fetched_disk_is_left_to_nova(self):
+        info = self.fetched(IMAGE_BASE)
+        self.assertEqual([info], self.prepare(info).disk_info)
+
+    def test_nothing_is_fetched_into_another_name(self):
+        self.assertIn('f00', self.refused(self.fetched('f00')))
+
+    def test_altered_content_leaves_nothing(self):
+        for field in ('content', 'sealed'):
+            version = 1 if field == 'content' else 2
+            info = self.inline('disk.config', version=version)
+            data = info[annotation.KEY][field]['data']
+            info[annotation.KEY][field]['data'] = 'AAAA' + data[4:]
+            message = self.refused(info)
+            self.assertIn('disk.config', message)
+            self.assertIn('message bus', message)
+            self.assertEqual([], os.listdir(self.instance_dir))
+
+    def test_content_of_another_disk(self):
+        info = self.inline('disk.eph0')
+        message = self.refused({**info, 'path': '/x/disk.eph1'})
+        self.assertIn('decrypted', message)
+
+    def test_nova_compute_was_restarted_since_the_check(self):
+        info = self.inline('disk.config')
+        self.destination = destination.Destination(self.driver, model.Policy())
         message = self.refused(info)
-        self.assertIn('disk.config', message)
-        self.assertIn('digest', message)
+        self.assertIn('restarted', message)
+        self.assertIn('try again', message)
+
+    def test_nothing_is_made_unless_every_disk_is_accepted(self):
+        self.refused(
+            self.inline('disk.eph0'),
+            self.info('disk.swap', backing_file='swap_512'),
+        )
         self.assertEqual([], os.listdir(self.instance_dir))
+
+    def test_a_disk_that_is_there_twice(self):
+        self.assertIn(
+            'twice',
+            self.refused(self.info('disk'), self.info('disk')),
+        )
+
+    def test_this_host_has_limits_of_its_own(self):
+        self.refused(self.inline('disk.eph0', os.urandom((1 << 20) + 1)))
+        self.refused(self.inline('disk.eph0', size=(64 << 20) + 1))
+        self.instance.flavor.ephemeral_gb = 1
+        self.prepare(self.inline('disk.eph0', size=1 << 30))
 
     def test_disk_that_exists_is_left_alone(self):
         path = self.write(f'{UUID}/disk.config', b'mine')
-        self.refused(
-            self.info('disk.config', self.carry(), virt_disk_size=100)
-        )
+        message = self.refused(self.inline('disk.config'))
+        self.assertIn('cannot create', message)
         with open(path, 'rb') as file:
             self.assertEqual(b'mine', file.read())
 
@@ -306,15 +386,33 @@ class PrepareTest(Case):
         self.useFixture(
             fixtures.MockPatch('os.pwrite', mock.Mock(side_effect=full))
         )
-        message = self.refused(
-            self.info('disk.config', self.carry(), virt_disk_size=100)
-        )
+        message = self.refused(self.inline('disk.config'))
         self.assertIn('No space left', message)
+        self.assertIn('cannot create', message)
+        self.assertNotIn('bus', message)
         self.assertEqual([], os.listdir(self.instance_dir))
 
     def test_stock_source_that_slipped_through(self):
-        message = self.refused(self.info('disk.swap', backing_file='swap_512'))
-        self.assertIn('server2', message)
+        for info in (
+            self.info('disk.swap', backing_file='swap_512'),
+            self.info('disk.config'),
+            self.info('disk', backing_file='5f' * 20),
+        ):
+            self.assertIn('server2', self.refused(info))
+
+    def test_what_a_stock_source_moves_exactly(self):
+        infos = [
+            self.info('disk', type='qcow2', backing_file=IMAGE_BASE),
+            self.info('disk.eph0', backing_file=None),
+        ]
+        prepared = self.prepare(*infos)
+        self.assertEqual(infos, prepared.disk_info)
+        self.assertEqual((None, None), prepared.notes)
+
+    def test_an_iso_image_that_a_stock_source_keeps_raw(self):
+        self.prepare(self.info('disk'))
+        self.instance.image_meta.disk_format = 'iso'
+        self.refused(self.info('disk'))
 
 
 class VerifyTest(Case):

@@ -28,8 +28,8 @@ from nova_blockmig.compute import resource_check
 from nova_blockmig.compute import tracker
 from nova_blockmig.core import capacity
 from nova_blockmig.core import errors
-from nova_blockmig.core import handshake
 from nova_blockmig.core import model
+from nova_blockmig.core import plan
 from nova_blockmig.host import files
 from nova_blockmig.tests.unit import base
 
@@ -505,13 +505,19 @@ class AtSourceTest(Case):
         capacity.DiskNeed('disk.eph0', 5 * GIB, 0, MIB),
     )
 
-    def run_check(self, available, flag=None, ours='', policy='virtual'):
-        data = migration_data(f'tmpaaaaaa{ours}')
+    def run_check(
+        self,
+        available,
+        flag=None,
+        destination=plan.Peer.IN_TREE,
+        policy='virtual',
+    ):
+        data = migration_data('tmpaaaaaa')
         data.disk_available_mb = available // MIB
         if flag is not None:
             data.disk_over_commit = flag
         checker = self.checker(model.OverCommit(policy))
-        checker.at_source(instance(), data, self.NEEDS)
+        checker.at_source(instance(), data, self.NEEDS, destination)
 
     def assert_boundary(self, need, **values):
         self.run_check(need, **values)
@@ -532,11 +538,8 @@ class AtSourceTest(Case):
             self.assert_boundary(218 * MIB, flag=True, policy=policy)
 
     def test_our_destination_says_skip(self):
-        mark = handshake.PeerInfo(version=1, images_type='qcow2')
-        name = handshake.mark_destination('', mark)
-        for ours in (name, handshake.mark_source(name, 1)):
-            for policy in model.OverCommit:
-                self.run_check(0, ours=ours, policy=policy)
+        for policy in model.OverCommit:
+            self.run_check(0, destination=plan.Peer.BLOCKMIG, policy=policy)
 
     def test_a_stock_destination_does_not_say(self):
         self.assert_boundary(15 * GIB)

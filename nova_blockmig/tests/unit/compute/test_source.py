@@ -12,10 +12,13 @@
 
 """The source's steps, on real files in a temporary directory."""
 
+import base64
 import dataclasses
+import json
 import os
 import types
 from unittest import mock
+import zlib
 
 import fixtures
 from nova import exception
@@ -31,9 +34,11 @@ from nova_blockmig.core import content
 from nova_blockmig.core import errors
 from nova_blockmig.core import handshake
 from nova_blockmig.core import model
+from nova_blockmig.core import plan
 from nova_blockmig.host import digests
 from nova_blockmig.host import headers
 from nova_blockmig.host import identity
+from nova_blockmig.host import sealing
 from nova_blockmig.tests.unit import base
 
 UUID = '3d1d9a2e-7cf0-4f59-8d1f-6b3f3fdd5d6b'
@@ -92,6 +97,7 @@ class Case(base.TestCase):
         )
         self.driver._image_api.get.return_value = {'status': 'active'}
         self.source = source.Source(self.driver, model.Policy())
+        self.keys = sealing.KeyPair()
 
     def write(self, name, data):
         path = os.path.join(self.path, name)
@@ -137,19 +143,35 @@ class Case(base.TestCase):
         )
         return path
 
-    def data(self, ours=True, images_type='qcow2', version=annotation.VERSION):
+    def data(
+        self,
+        ours=True,
+        images_type='qcow2',
+        version=handshake.NEWEST,
+        max_inline_bytes=None,
+    ):
         name = 'tmpabc'
         if ours:
-            mark = handshake.PeerInfo(version, images_type)
+            mark = handshake.PeerInfo(
+                version,
+                images_type,
+                public_key=self.keys.public_key if version > 1 else None,
+                max_inline_bytes=max_inline_bytes,
+            )
             name = handshake.mark_destination(name, mark)
         return migrate_data.LibvirtLiveMigrateData(
             filename=name, image_type=images_type, block_migration=True
         )
 
     def check(self, data=None):
-        data = data or self.data()
+        return self.checked(data).inspection
+
+    def checked(self, data=None):
         return self.source.check(
-            mock.sentinel.ctx, self.instance, data, mock.sentinel.bdi
+            mock.sentinel.ctx,
+            self.instance,
+            data or self.data(),
+            mock.sentinel.bdi,
         )
 
     def refused(self, data=None):
@@ -177,17 +199,22 @@ class CheckTest(Case):
         )
 
     def test_the_source_answers_with_its_mark(self):
-        data = self.data()
-        self.check(data)
-        self.assertEqual(
-            annotation.VERSION, handshake.read_source(data.filename)
-        )
+        for version, answer in ((1, 1), (2, 2), (77, handshake.NEWEST)):
+            checked = self.checked(self.data(version=version))
+            self.assertEqual(answer, handshake.read_source(checked.filename))
+            self.assertEqual(plan.Peer.BLOCKMIG, checked.destination)
 
     def test_a_stock_destination_gets_no_mark(self):
         self.drop('disk.config')
-        data = self.data(ours=False)
+        checked = self.checked(self.data(ours=False))
+        self.assertEqual('tmpabc', checked.filename)
+        self.assertEqual(plan.Peer.IN_TREE, checked.destination)
+
+    def test_the_check_leaves_the_migrate_data_alone(self):
+        data = self.data()
+        before = data.obj_to_primitive()
         self.check(data)
-        self.assertEqual('tmpabc', data.filename)
+        self.assertEqual(before, data.obj_to_primitive())
 
     def drop(self, name):
         self.devices = [
@@ -212,8 +239,26 @@ class CheckTest(Case):
         self.assertIn('disk.config', message)
         self.assertIn('server2', message)
 
-    def test_another_version(self):
-        self.assertIn('77', self.refused(self.data(version=77)))
+    def test_a_destination_with_nothing_in_common(self):
+        self.drop('disk.config')
+        data = self.data()
+        data.filename = handshake.mark_destination(
+            'tmpabc',
+            handshake.PeerInfo(99, 'qcow2', 77, self.keys.public_key),
+        )
+        checked = self.checked(data)
+        self.assertEqual(
+            {
+                'disk': model.TransferMethod.FETCH,
+                'disk.eph0': model.TransferMethod.FLATTEN,
+            },
+            self.travels(checked.inspection),
+        )
+        self.assertEqual(
+            handshake.NOTHING_IN_COMMON,
+            handshake.read_source(checked.filename),
+        )
+        self.assertEqual(plan.Peer.BLOCKMIG, checked.destination)
 
     def test_another_images_type(self):
         for ours in (True, False):
@@ -432,17 +477,88 @@ class DiskInfoTest(Case):
             for info in infos
         }
 
+    def opened(self, disk, note):
+        """The content of an inline disk, as the destination reads it."""
+        self.assertEqual(self.keys.public_key, note.sealed.recipient)
+        raw = self.keys.open(
+            note.sealed.sender, sealing.Context(UUID, disk), note.sealed.data
+        )
+        packed = content.Packed.from_bytes(raw)
+        return b''.join(data for _, data in content.unpack(packed))
+
     def test_what_travels(self):
         self.check()
         notes = self.notes(self.disk_info())
         self.assertEqual(
             digests.file_digest(self.image_base), notes['disk'].digest
         )
-        carried = b''.join(
-            data for _, data in content.unpack(notes['disk.eph0'].packed)
+        self.assertEqual(
+            b'host made' * 99, self.opened('disk.eph0', notes['disk.eph0'])
         )
-        self.assertEqual(b'host made' * 99, carried)
-        self.assertEqual(7, notes['disk.config'].packed.length)
+        self.assertEqual(
+            b'overlay', self.opened('disk.config', notes['disk.config'])
+        )
+
+    def test_nothing_of_the_content_shows(self):
+        """Nova's error notifications hold the disk info."""
+        self.check()
+        first = json.dumps(self.disk_info())
+        self.check()
+        second = json.dumps(self.disk_info())
+        for text in (first, second):
+            sha256 = content.digest([(0, b'overlay')], 7)
+            self.assertNotIn(sha256, text)
+            self.assertNotIn('crc32', text)
+        for info, again in zip(
+            json.loads(first), json.loads(second), strict=True
+        ):
+            sealed = info[annotation.KEY].get('sealed')
+            if sealed:
+                data = base64.b64decode(sealed['data'])
+                self.assertNotIn(b'overlay', data)
+                self.assertNotIn(zlib.compress(b'overlay')[:4], data)
+                self.assertNotEqual(
+                    sealed['data'], again[annotation.KEY]['sealed']['data']
+                )
+
+    def test_the_in_tree_driver_cannot_make_inline_disks(self):
+        self.check()
+        infos = {
+            os.path.basename(info['path']): info for info in self.disk_info()
+        }
+        for name, size in (('disk.eph0', MIB), ('disk.config', 7)):
+            self.assertEqual(
+                annotation.NEEDS_BLOCKMIG, infos[name]['virt_disk_size']
+            )
+            self.assertEqual('', infos[name]['backing_file'])
+            self.assertEqual(
+                size, infos[name][annotation.KEY]['virtual_bytes']
+            )
+        self.assertEqual(MIB, infos['disk']['virt_disk_size'])
+        self.assertEqual(
+            os.path.basename(self.image_base), infos['disk']['backing_file']
+        )
+
+    def test_an_older_destination_reads_what_it_knows(self):
+        self.check(self.data(version=1))
+        for info in self.disk_info():
+            self.assertEqual(1, info[annotation.KEY]['version'])
+            self.assertIn(info[annotation.KEY]['travel'], ('fetch', 'carry'))
+            self.assertIsInstance(info['virt_disk_size'], int)
+
+    def test_the_destination_limits_inline_content_too(self):
+        flattened = self.useFixture(
+            fixtures.MockPatch('nova_blockmig.compute.flatten.flatten')
+        ).mock
+        self.check(self.data(max_inline_bytes=20))
+        self.disk_info()
+        self.assertEqual('disk.eph0', flattened.call_args.args[2].name)
+
+    def test_a_public_key_that_is_none(self):
+        self.keys = mock.Mock(public_key=b'\x09' * 33)
+        self.check()
+        exc = self.assertRaises(exception.MigrationError, self.disk_info)
+        self.assertIn('public key', str(exc))
 
     def test_a_base_is_packed_once(self):
         read = self.useFixture(
@@ -455,8 +571,7 @@ class DiskInfoTest(Case):
         # The config drive each time, as it may hold secrets.
         self.assertEqual(4, read.call_count)
         self.assertEqual(
-            content.digest([(0, b'host made' * 99)], 9 * 99),
-            notes['disk.eph0'].packed.sha256,
+            b'host made' * 99, self.opened('disk.eph0', notes['disk.eph0'])
         )
 
     def test_the_operator_may_leave_bases_unverified(self):
@@ -477,7 +592,7 @@ class DiskInfoTest(Case):
 
     def test_a_failed_check_is_not_remembered(self):
         self.check()
-        self.refused(self.data(version=77))
+        self.refused(self.data(images_type='raw'))
         self.assertRaises(exception.MigrationError, self.disk_info)
 
     def test_too_large_is_flattened(self):
@@ -502,9 +617,12 @@ class DiskInfoTest(Case):
     def test_full_copy_needs_no_base(self):
         self.driver._block_migration_flags = 64
         self.check()
-        notes = self.notes(self.disk_info())
+        infos = self.disk_info()
+        notes = self.notes(infos)
         self.assertEqual(model.TransferMethod.COPY, notes['disk'].method)
         self.assertEqual(model.TransferMethod.COPY, notes['disk.eph0'].method)
+        # The in-tree driver would give it a base otherwise.
+        self.assertEqual('', infos[0]['backing_file'])
         self.assertEqual(
             model.TransferMethod.INLINE, notes['disk.config'].method
         )

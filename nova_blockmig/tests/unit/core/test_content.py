@@ -137,6 +137,27 @@ class TestRoundTrip(base.TestCase):
         self.assertEqual(image, unpack(pack(image)))
 
 
+class TestBytes(base.TestCase):
+    def test_it_comes_back(self):
+        for length in (0, 5, 1 << 40):
+            packed = content.pack([(0, b'hello'[:length])], length, limit=999)
+            self.assertEqual(
+                packed, content.Packed.from_bytes(packed.to_bytes())
+            )
+
+    def test_what_was_not_written_is_refused(self):
+        raw = content.pack([(0, b'hello')], 5, limit=99).to_bytes()
+        for wrong in (
+            b'',
+            raw[:43],
+            b'\0\0\0\2' + raw[4:],
+            raw[:4] + b'\x80' + bytes(7) + raw[12:],
+        ):
+            self.assertRaises(
+                content.BadPayload, content.Packed.from_bytes, wrong
+            )
+
+
 class TestDigest(base.TestCase):
     def test_is_what_the_definition_says(self) -> None:
         image = bytearray(2 * BLOCK + 5)
