@@ -95,10 +95,11 @@ def _packed(
     note: annotation.DiskAnnotation,
     keys: sealing.KeyPair,
 ) -> content.Packed:
+    if note.packed is not None:
+        return note.packed
     sealed = note.sealed
     if sealed is None:
-        assert note.packed is not None  # Version 1 has one of the two.
-        return note.packed
+        raise errors.PayloadRefused(disk, 'it has no content')
     if sealed.recipient != keys.public_key:
         raise errors.DestinationRestarted(disk)
     context = sealing.Context(instance.uuid, disk)

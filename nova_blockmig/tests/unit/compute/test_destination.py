@@ -18,8 +18,8 @@ from unittest import mock
 
 import fixtures
 from nova import exception
-import nova.conf
 from nova import objects
+import nova.conf
 from nova.objects import migrate_data
 from nova.virt.libvirt import imagecache
 from oslo_config import fixture as config_fixture
