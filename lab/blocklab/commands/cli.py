@@ -31,10 +31,9 @@ import os
 from typing import Any
 import warnings
 
+from blocklab.commands import options
 from blocklab.machine import failures
 from blocklab.machine import layout as layouts
-from blocklab.machine import releases
-from blocklab.services import settings
 
 # Looked for beside this module; each adds one sub-command or more.
 _MODULES = ('demo', 'tempest')
@@ -73,69 +72,9 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def add_choices(command: argparse.ArgumentParser) -> None:
-    """The options of `up`, for sub-commands that bring the lab up."""
-    command.add_argument(
-        '--release',
-        default=releases.DEFAULT,
-        help='OpenStack release: ' + ', '.join(releases.RELEASES)
-        + ' (default: %(default)s)',
-    )  # fmt: skip
-    command.add_argument(
-        '--driver',
-        action='append',
-        default=[],
-        metavar='[HOST=]DRIVER',
-        help='stock or blockmig, for one compute host or both (default: '
-        'blockmig)',
-    )
-    command.add_argument(
-        '--concurrency',
-        action='append',
-        default=[],
-        metavar='[HOST=]BACKEND',
-        help='eventlet or threading, for nova-compute on one host or both '
-        "(default: the release's own)",
-    )
-    command.add_argument(
-        '--set',
-        action='append',
-        default=[],
-        metavar='[HOST:]SECTION.OPTION=VALUE',
-        help="a setting for one host's nova.conf, or for all three hosts'",
-    )
-    command.add_argument(
-        '--with',
-        action='append',
-        choices=settings.OPTIONAL,
-        default=[],
-        dest='optional',
-        help='cinder: volumes, on a file system that all hosts share',
-    )
-
-
-def choices(arguments: argparse.Namespace) -> settings.Choices:
-    """What was chosen with the options of `add_choices`.
-
-    :raises BadInput: a choice does not exist.
-    """
-    release = releases.named(arguments.release)
-    drivers = dict.fromkeys(layouts.COMPUTES, 'blockmig')
-    return settings.Choices(
-        release=release.name,
-        drivers=drivers
-        | settings.per_host('--driver', arguments.driver, settings.DRIVERS),
-        concurrency=settings.per_host(
-            '--concurrency', arguments.concurrency, settings.BACKENDS
-        ),
-        extra=settings.extra_settings(arguments.set),
-        cinder='cinder' in arguments.optional,
-    )
-
-
 def _add_up(commands: Any) -> None:
     up = commands.add_parser('up', help='bring the lab up')
-    add_choices(up)
+    options.add(up)
     up.set_defaults(run=_up)
 
 
@@ -187,7 +126,7 @@ def _up(arguments: argparse.Namespace) -> int:
     from blocklab.commands import up
 
     with lock.exclusive(arguments.name) as layout:
-        up.bring_up(layout, choices(arguments))
+        up.bring_up(layout, options.choices(arguments))
     return 0
 
 
@@ -282,4 +221,4 @@ def check(words: Sequence[str] | None = None) -> None:
     arguments = parser().parse_args(words)
     layouts.named(arguments.name)
     if hasattr(arguments, 'driver'):
-        choices(arguments)
+        options.choices(arguments)

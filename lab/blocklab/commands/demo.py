@@ -23,7 +23,7 @@ from typing import Any
 
 def add_parser(subparsers: Any) -> None:
     """Register the sub-command."""
-    from blocklab.commands import cli
+    from blocklab.commands import options
 
     demo = subparsers.add_parser(
         'demo',
@@ -35,7 +35,7 @@ def add_parser(subparsers: Any) -> None:
         'paused. Exit code 0 only if both migrations completed and every '
         'disk is the same, bit for bit.',
     )
-    cli.add_choices(demo)
+    options.add(demo)
     demo.add_argument(
         '--report',
         type=Path,
@@ -47,13 +47,13 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """The sub-command; its exit code."""
-    from blocklab.commands import cli
     from blocklab.commands import lock
+    from blocklab.commands import options
     from blocklab.commands import up
     from blocklab.migration import demo_steps
 
     with lock.exclusive(arguments.name) as layout:
-        lab = up.bring_up(layout, cli.choices(arguments))
+        lab = up.bring_up(layout, options.choices(arguments))
         report = demo_steps.demonstrate(lab)
     if arguments.report is not None:
         text = json.dumps(report.as_json(), indent=2)

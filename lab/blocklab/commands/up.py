@@ -19,18 +19,19 @@ from keystoneauth1 import exceptions as keystone_exceptions
 from openstack import exceptions as openstack_exceptions
 
 from blocklab.commands import down
+from blocklab.commands import install
 from blocklab.guest import glance
 from blocklab.lab import Lab
 from blocklab.machine import graph
+from blocklab.machine import mounts
 from blocklab.machine import network
-from blocklab.machine import packages
 from blocklab.machine import preflight
-from blocklab.machine import releases
-from blocklab.machine import venvs
+from blocklab.machine import roots
 from blocklab.machine.errors import BadInput
 from blocklab.machine.errors import LabError
 from blocklab.machine.graph import Step
 from blocklab.machine.layout import CONTROLLER
+from blocklab.machine.layout import HostLayout
 from blocklab.machine.layout import Layout
 from blocklab.machine.progress import Progress
 from blocklab.services import cloud
@@ -38,6 +39,7 @@ from blocklab.services import config
 from blocklab.services import database
 from blocklab.services import keeper
 from blocklab.services import openvswitch
+from blocklab.services import processes
 from blocklab.services import settings as lab_settings
 from blocklab.services.settings import Choices
 
@@ -55,7 +57,7 @@ def bring_up(
     progress = progress or Progress()
     preflight.check(cinder=choices.cinder)
     _remember(layout, choices)
-    _install(layout, choices, progress)
+    install.install(layout, choices, progress)
     lab = Lab(layout.name, progress)
     _prepare(lab)
     graph.run(_steps(lab), _WIDTH)
@@ -81,31 +83,21 @@ def _remember(layout: Layout, choices: Choices) -> None:
             'name with --name.',
         )
     elif known.choices != choices:
+        _refuse_guests(layout, known.choices, choices)
         known.choices = choices
         known.save()
 
 
-def _install(layout: Layout, choices: Choices, progress: Progress) -> None:
-    layout.logs.mkdir(exist_ok=True)
-    log = layout.logs / 'install.log'
-    release = releases.named(choices.release)
-    with venvs.locked('machine'):
-        if wanted := packages.missing():
-            with progress.step(
-                f'{len(wanted)} Debian packages', announce=True
-            ):
-                packages.install(wanted, log)
-    with venvs.locked(release.name):
-        if not venvs.is_complete(release):
-            with progress.step(f'OpenStack {release.name}', announce=True):
-                venvs.install_services(release, log)
-        if choices.cinder and not venvs.has(release, 'cinder'):
-            with progress.step(f'Cinder of OpenStack {release.name}'):
-                venvs.install_extra(release, 'cinder', log)
-        ours = 'blockmig' in choices.drivers.values()
-        if ours and not venvs.ours_is_current(release):
-            with progress.step('nova-blockmig from this checkout'):
-                venvs.install_ours(release, log)
+def _refuse_guests(layout: Layout, before: Choices, wanted: Choices) -> None:
+    for host in layout.computes:
+        name = host.name
+        changes = before.systems.get(name) != wanted.systems.get(name)
+        if changes and processes.guests(host):
+            raise BadInput(
+                f'Guests run on {name}: it cannot get another Debian release '
+                'now.',
+                'Migrate them away first, or remove them with "labctl reset".',
+            )
 
 
 def _prepare(lab: Lab) -> None:
@@ -119,16 +111,32 @@ def _prepare(lab: Lab) -> None:
     ):  # fmt: skip
         (layout.state / directory).mkdir(parents=True, exist_ok=True)
     config.write(config.files(layout, lab.release, lab.settings))
+    systems = lab.settings.choices.systems
     if not network.exists(layout):
         down.remove_what_runs(layout, lab.supervisor)
         with lab.progress.step('namespaces and links'):
-            network.create(layout)
+            network.create(layout, systems)
+    for host in layout.computes:
+        if mounts.system(host) != systems.get(host.name):
+            _change_system(lab, host)
     entry = config.supervisor(layout, lab.services)
     changed = config.write({lab.supervisor.config: entry})
     if not lab.is_up:
         lab.supervisor.start()
     elif changed:
         lab.supervisor.reload()
+
+
+def _change_system(lab: Lab, host: HostLayout) -> None:
+    """Give a compute host without guests another Debian release."""
+    wanted = lab.settings.choices.systems.get(host.name)
+    with lab.progress.step(f'{host.name}: Debian {wanted or roots.own()}'):
+        if lab.is_up:
+            for name in lab.supervisor.processes():
+                if name.endswith(f'@{host.name}'):
+                    lab.supervisor.stop(name)
+        processes.end(processes.on(host), patience=5)
+        mounts.change_system(host, wanted)
 
 
 def _steps(lab: Lab) -> dict[str, Step]:

@@ -15,7 +15,6 @@
 from dataclasses import dataclass
 import json
 from pathlib import Path
-import sys
 from xml.etree import ElementTree
 
 from blocklab.guest import image_digest
@@ -134,7 +133,7 @@ def states(
     if not read_only:
         _require_paused(host, domain)
     said = host.run(
-        [sys.executable, '-B', image_digest.__file__, _SCRATCH, *chosen]
+        ['python3', '-B', image_digest.__file__, _SCRATCH, *chosen]
     )
     return {state.name: state for state in map(_state, json.loads(said))}
 

@@ -36,7 +36,7 @@ COMPUTES = ('server2', 'server-01')
 DEFAULT_NAME = 'blockmig'
 
 _NAME = re.compile(r'[a-z][a-z0-9-]{0,14}')
-_RESERVED = {'venvs'}
+_RESERVED = {'guest', 'roots', 'venvs'}
 
 
 @dataclass(frozen=True)

@@ -17,49 +17,32 @@ controller's network namespace with one veth pair per compute host, and so
 is the tunnel network. The machine's own network is left alone.
 """
 
-from collections.abc import Iterator
-import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from pyroute2 import NetNS
 from pyroute2 import netns
 
+from blocklab.machine import mounts
 from blocklab.machine import subprocesses
 from blocklab.machine.errors import BadInput
-from blocklab.machine.errors import CommandFailed
 from blocklab.machine.host import Host
 from blocklab.machine.layout import HostLayout
 from blocklab.machine.layout import Layout
 
+# host -> Debian release
+Systems = Mapping[str, str]
+
 MANAGEMENT_BRIDGE = 'br-mgmt'
 TUNNEL_BRIDGE = 'br-tun'
-
-# What each host has of its own: path in the host -> directory of the lab.
-_OWN = {
-    '/etc/libvirt': 'libvirt/etc',
-    '/var/lib/libvirt': 'libvirt/lib',
-    '/var/log/libvirt': 'libvirt/log',
-    '/var/cache/libvirt': 'libvirt/cache',
-    '/var/lib/nova': 'nova',
-    '/run': 'run',
-}
-# What some service expects to be there.
-_NEEDED = (
-    'nova/instances',
-    'run/libvirt',
-    'run/lock',
-    'run/mysqld',
-    'run/openvswitch',
-    'run/ovn',
-)
 
 
 def exists(layout: Layout) -> bool:
     """Whether every namespace of the lab is there."""
     return _complete(layout).exists() and all(
         host.network_namespace.exists()
-        and _is_mounted(host.mount_namespace)
-        and _is_mounted(host.uts_namespace)
+        and mounts.is_mounted(host.mount_namespace)
+        and mounts.is_mounted(host.uts_namespace)
         for host in layout.hosts
     )
 
@@ -87,12 +70,15 @@ def refuse_foreign(layout: Layout) -> None:
         )
 
 
-def create(layout: Layout) -> None:
-    """Make the namespaces, links and private mounts of all hosts."""
-    _private_mount(layout.namespaces)
+def create(layout: Layout, systems: Systems) -> None:
+    """Make the namespaces, links and private mounts of all hosts.
+
+    :param systems: host -> Debian release, of those with another root.
+    """
+    mounts.make_private(layout.namespaces)
     for host in layout.hosts:
         netns.create(host.namespace)
-        _mount_namespace(host)
+        mounts.create(host, systems.get(host.name))
     _bridges(layout.controller)
     for host in layout.computes:
         _link(host, layout.controller)
@@ -102,83 +88,6 @@ def create(layout: Layout) -> None:
 def _complete(layout: Layout) -> Path:
     # Says that `create` was not cut short.
     return layout.namespaces / 'complete'
-
-
-def _private_mount(directory: Path) -> None:
-    # A mount namespace can be kept in a file only where mounts do not
-    # propagate: unshare(1), --mount.
-    directory.mkdir(parents=True, exist_ok=True)
-    if not _is_mounted(directory):
-        subprocesses.run(
-            'Mounting', ['mount', '--bind', '--make-private', directory,
-                         directory]
-        )  # fmt: skip
-
-
-def _mount_namespace(host: HostLayout) -> None:
-    for directory in (*_OWN.values(), *_NEEDED):
-        (host.directory / directory).mkdir(parents=True, exist_ok=True)
-    for file in (host.mount_namespace, host.uts_namespace):
-        file.touch()
-    _unshare(host)
-    inside = Host(host)
-    _forget_other_namespaces(inside)
-    # What /sys shows of the network belongs to whoever mounted it.
-    inside.run(['umount', '--lazy', '/sys'])
-    inside.run(['mount', '-t', 'sysfs', 'sysfs', '/sys'])
-    for place, directory in _OWN.items():
-        Path(place).mkdir(parents=True, exist_ok=True)
-        inside.run(['mount', '--bind', host.directory / directory, place])
-    inside.run(['mount', '--bind', host.directory / 'hosts', '/etc/hosts'])
-
-
-def _unshare(host: HostLayout) -> None:
-    """Make the namespaces of a host that are kept in files.
-
-    Linux lets a mount namespace be kept only beneath an older one, and since
-    6.18 tells by numbers that rise on each processor by themselves. Where
-    the lab does not run in the machine's first mount namespace, only the
-    processor that made that one is sure to do.
-    """
-    processors = sorted(os.sched_getaffinity(0))
-    for processor in processors:
-        try:
-            subprocesses.run(
-                f'Making the namespaces of {host.name}',
-                [
-                    'taskset',
-                    '-c',
-                    str(processor),
-                    'nsenter',
-                    f'--net={host.network_namespace}',
-                    'unshare',
-                    f'--mount={host.mount_namespace}',
-                    f'--uts={host.uts_namespace}',
-                    '--propagation=private',
-                    'hostname',
-                    host.name,
-                ],
-            )
-        except CommandFailed:
-            if processor == processors[-1]:
-                raise
-            for file in (host.mount_namespace, host.uts_namespace):
-                if _is_mounted(file):
-                    subprocesses.run('Unmounting', ['umount', file])
-        else:
-            return
-
-
-def _forget_other_namespaces(inside: Host) -> None:
-    # The new mount namespace starts as a copy; namespaces that are kept in
-    # files would live on in it after their owner has removed them.
-    kept = inside.run(
-        ['findmnt', '--noheadings', '--list', '--output=TARGET,FSTYPE']
-    )
-    for line in kept.splitlines():
-        target, _, kind = line.rpartition(' ')
-        if kind == 'nsfs':
-            inside.run(['umount', '--lazy', target.strip()])
 
 
 def _bridges(controller: HostLayout) -> None:
@@ -243,27 +152,8 @@ def remove(layout: Layout) -> None:
     The processes in them must be gone; see `blocklab.services.processes`.
     """
     _complete(layout).unlink(missing_ok=True)
-    for mount in reversed(mounts_below(layout.state)):
+    for mount in reversed(mounts.below(layout.state)):
         subprocesses.run('Unmounting', ['umount', '--lazy', mount])
     for host in layout.hosts:
         if host.network_namespace.exists():
             netns.remove(host.namespace)
-
-
-def mounts_below(directory: Path) -> list[Path]:
-    """What is mounted at or below a directory, in order of mounting."""
-    return [
-        place
-        for place in _mount_points()
-        if place == directory or directory in place.parents
-    ]
-
-
-def _mount_points() -> Iterator[Path]:
-    for line in Path('/proc/self/mountinfo').read_text().splitlines():
-        # Field 5 is the mount point, with octal escapes: proc(5).
-        yield Path(line.split()[4].encode().decode('unicode_escape'))
-
-
-def _is_mounted(place: Path) -> bool:
-    return place in set(_mount_points())

@@ -19,12 +19,9 @@ import subprocess
 
 from blocklab.machine import subprocesses
 
-PACKAGES = (
-    # the controller
-    'mariadb-server',
-    'rabbitmq-server',
-    'ovn-central',
-    # the compute hosts
+# What a compute host needs, and what builds libvirt-python there.
+COMPUTE = (
+    'bindfs',
     'dosfstools',
     'e2fsprogs',
     'ethtool',
@@ -42,14 +39,22 @@ PACKAGES = (
     'qemu-utils',
     'util-linux',
     'xfsprogs',
-    # to build uwsgi and libvirt-python, and our own package's version
     'gcc',
-    'git',
     'libc6-dev',
     'libvirt-dev',
     'pkg-config',
     'python3-dev',
     'python3-venv',
+)
+
+PACKAGES = (
+    # the controller
+    'mariadb-server',
+    'rabbitmq-server',
+    'ovn-central',
+    *COMPUTE,
+    # for our own package's version
+    'git',
     # the guest image
     'busybox-static',
     'cpio',
@@ -58,8 +63,6 @@ PACKAGES = (
     'syslinux',
     'syslinux-common',
     'xz-utils',
-    # what the hosts share if the lab has volumes
-    'bindfs',
 )
 
 # A Debian package's services are not started while this answers 101, see
@@ -109,6 +112,13 @@ def install(packages: list[str], log: Path) -> None:
             log=log,
             extra_environment=environment,
         )
+
+
+def keep_services_still(root: Path) -> None:
+    """Let no package start a service in another root, whenever it comes."""
+    policy = root / _POLICY.relative_to('/')
+    policy.write_text(_REFUSAL)
+    policy.chmod(0o755)
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@
 
 """What differs between the OpenStack releases that the lab can run."""
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,15 +28,23 @@ class Release:
     :ivar nova: Nova's major version.
     :ivar concurrency: what Nova's services use when nothing is chosen:
         native threads or eventlet.
+    :ivar system: the Debian release of the root that its environment is
+        made in; None is this machine itself.
     """
 
     name: str
     nova: int
     concurrency: str
+    system: str | None = None
 
     @property
     def venv(self) -> Path:
-        return VENVS / self.name
+        suffix = f'-{self.system}' if self.system else ''
+        return VENVS / f'{self.name}{suffix}'
+
+    def on(self, system: str | None) -> 'Release':
+        """The same for a host that runs another Debian release."""
+        return dataclasses.replace(self, system=system)
 
     @property
     def constraints(self) -> Path:
@@ -70,6 +79,9 @@ PACKAGES = (
     # Neutron and os-vif import it, but the wheels of 2026.2 do not say so.
     'pyroute2',
 )
+
+# Of these, what a compute host needs that has a root of its own.
+COMPUTE_PACKAGES = ('nova', 'libvirt-python', 'pyroute2')
 
 # What is installed beside them only when it is asked for: volumes, and
 # `labctl tempest`.

@@ -22,10 +22,12 @@ from pathlib import Path
 import shutil
 import tempfile
 
+from blocklab.machine import roots
 from blocklab.machine import subprocesses
 from blocklab.machine.errors import BadInput
 from blocklab.machine.layout import CHECKOUT
 from blocklab.machine.layout import VENVS
+from blocklab.machine.releases import COMPUTE_PACKAGES
 from blocklab.machine.releases import EXTRAS
 from blocklab.machine.releases import PACKAGES
 from blocklab.machine.releases import Release
@@ -83,7 +85,7 @@ def stamp(release: Release, what: str) -> Path:
 
 def is_complete(release: Release) -> bool:
     """Whether the release's services are installed as pinned."""
-    return _is_installed(release, 'services', PACKAGES)
+    return _is_installed(release, 'services', _services(release))
 
 
 def has(release: Release, extra: str) -> bool:
@@ -93,13 +95,34 @@ def has(release: Release, extra: str) -> bool:
 
 def install_services(release: Release, log: Path) -> None:
     """Install the release's services, of exactly the pinned versions."""
-    venv = release.venv
-    subprocesses.run(
+    _run(
+        release,
         'Making the Python environment',
-        [_UV, 'venv', '--allow-existing', '--python=/usr/bin/python3', venv],
-        log=log,
-    )
-    _install(release, 'services', PACKAGES, log)
+        [
+            _UV, 'venv', '--allow-existing', '--python=/usr/bin/python3',
+            release.venv,
+        ],
+        log,
+    )  # fmt: skip
+    _install(release, 'services', _services(release), log)
+
+
+def _services(release: Release) -> tuple[str, ...]:
+    return COMPUTE_PACKAGES if release.system else PACKAGES
+
+
+def _run(
+    release: Release, what: str, command: list[str | Path], log: Path
+) -> None:
+    """Run a command where the release's environment is used."""
+    if release.system:
+        # Where uv can link from: a root's own /root is on another mount.
+        cache = {'UV_CACHE_DIR': str(VENVS / f'.uv-{release.system}')}
+        roots.run(
+            release.system, what, command, log=log, extra_environment=cache
+        )
+    else:
+        subprocesses.run(what, command, log=log)
 
 
 def install_extra(release: Release, extra: str, log: Path) -> None:
@@ -110,14 +133,15 @@ def install_extra(release: Release, extra: str, log: Path) -> None:
 def _install(
     release: Release, what: str, packages: tuple[str, ...], log: Path
 ) -> None:
-    subprocesses.run(
+    _run(
+        release,
         f'Installing the {what} of OpenStack {release.name}',
         [
             _UV, 'pip', 'install', f'--python={release.venv}/bin/python',
             '--compile-bytecode', f'--constraints={release.constraints}',
             *packages,
         ],
-        log=log,
+        log,
     )  # fmt: skip
     stamp(release, what).write_text(_digest(release, packages))
 
@@ -144,14 +168,24 @@ def install_ours(release: Release, log: Path, ours: Ours = DRIVER) -> None:
         shutil.copytree(
             CHECKOUT, copy, ignore=_NOT_COPIED, copy_function=_copy
         )
+        wheels = Path(directory) / 'wheels'
         subprocesses.run(
             f'Building {ours.name}',
             [
-                _UV, 'pip', 'install', f'--python={release.venv}/bin/python',
-                '--no-deps', '--compile-bytecode',
-                f'--reinstall-package={ours.name}', copy / ours.directory,
+                _UV, 'build', '--wheel', '--python=/usr/bin/python3',
+                f'--out-dir={wheels}', copy / ours.directory,
             ],
             log=log,
+        )  # fmt: skip
+        _run(
+            release,
+            f'Installing {ours.name}',
+            [
+                _UV, 'pip', 'install', f'--python={release.venv}/bin/python',
+                '--no-deps', '--compile-bytecode',
+                f'--reinstall-package={ours.name}', *wheels.glob('*.whl'),
+            ],
+            log,
         )  # fmt: skip
     stamp(release, ours.name).write_text(digest)
 

@@ -91,6 +91,7 @@ def _nova_compute(
     layout: Layout, host: HostLayout, release: Release, choices: Choices
 ) -> Service:
     etc = layout.etc / host.name
+    release = release.on(choices.systems.get(host.name))
     files = [
         etc / 'nova.conf',
         etc / 'nova-host.conf',

@@ -71,7 +71,8 @@ def files(
     }
     rendered = _controller(layout, release, values)
     for host in layout.computes:
-        rendered.update(_compute(layout, host, values))
+        here = release.on(settings.choices.systems.get(host.name))
+        rendered.update(_compute(layout, host, {**values, 'venv': here.venv}))
     for host in layout.hosts:
         rendered[host.directory / 'hosts'] = render(
             'hosts', hosts=layout.hosts

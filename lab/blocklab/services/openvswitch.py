@@ -41,9 +41,18 @@ def create_databases(layout: Layout) -> None:
 
 
 def _create(host: Host, schema: str, database: Path) -> None:
+    file = _SCHEMAS[schema]
     if not database.exists():
         database.parent.mkdir(parents=True, exist_ok=True)
-        host.run(['ovsdb-tool', 'create', database, _SCHEMAS[schema]])
+        host.run(['ovsdb-tool', 'create', database, file])
+    elif schema == 'switch' and _is_of_another(host, database, file):
+        host.run(['ovsdb-tool', 'convert', database, file])
+
+
+def _is_of_another(host: Host, database: Path, schema: str) -> bool:
+    """Whether a database was made by another release of Open vSwitch."""
+    said = host.run(['ovsdb-tool', 'needs-conversion', database, schema])
+    return said.strip() == 'yes'
 
 
 def identify(host: HostLayout, controller: HostLayout) -> None:

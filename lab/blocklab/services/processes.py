@@ -18,6 +18,7 @@ namespaces, and that is how they are found.
 """
 
 from collections.abc import Iterable
+import contextlib
 import os
 from pathlib import Path
 import signal
@@ -76,6 +77,25 @@ def inside(layout: Layout) -> list[int]:
         for host in layout.hosts
         for number in _namespaces(host)
     }  # fmt: skip
+    return _in(ours)
+
+
+def on(host: HostLayout) -> list[int]:
+    """The IDs of the processes in any namespace of a host."""
+    return _in(_namespaces(host))
+
+
+def guests(host: HostLayout) -> list[int]:
+    """The IDs of a host's QEMU processes."""
+    found = []
+    for pid in on(host):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if psutil.Process(pid).name().startswith('qemu-system'):
+                found.append(pid)
+    return found
+
+
+def _in(ours: set[int]) -> list[int]:
     return [
         pid
         for pid in psutil.pids()

@@ -54,6 +54,8 @@ class Choices:
     :ivar drivers: compute host -> 'stock' or 'blockmig'.
     :ivar concurrency: compute host -> 'eventlet' or 'threading'; a host
         that is not named uses the release's own default.
+    :ivar systems: compute host -> Debian release; a host that is not named
+        is this machine, and the others have a root of their own.
     :ivar extra: settings for a host's nova.conf beyond the lab's own.
     :ivar cinder: whether the lab has volumes.
     """
@@ -63,6 +65,7 @@ class Choices:
         default_factory=lambda: dict.fromkeys(COMPUTES, 'blockmig')
     )
     concurrency: Mapping[str, str] = field(default_factory=dict)
+    systems: Mapping[str, str] = field(default_factory=dict)
     extra: Extra = field(default_factory=dict)
     cinder: bool = False
 

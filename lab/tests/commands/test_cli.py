@@ -13,11 +13,14 @@
 """What can be said to labctl, without root and without a lab."""
 
 import argparse
+from unittest import mock
 
 import testtools
 
 from blocklab.commands import cli
+from blocklab.commands import options
 from blocklab.machine import errors
+from blocklab.machine import roots
 
 
 class CheckTest(testtools.TestCase):
@@ -25,15 +28,39 @@ class CheckTest(testtools.TestCase):
         return cli.parser().parse_args(words)
 
     def test_defaults_of_up(self) -> None:
-        chosen = cli.choices(self.parse('up'))
+        chosen = options.choices(self.parse('up'))
         self.assertEqual('2026.2', chosen.release)
         self.assertEqual({'blockmig'}, set(chosen.drivers.values()))
 
     def test_cinder_only_if_asked_for(self) -> None:
-        self.assertFalse(cli.choices(self.parse('up')).cinder)
+        self.assertFalse(options.choices(self.parse('up')).cinder)
         for command in ('up', 'demo'):
-            chosen = cli.choices(self.parse(command, '--with', 'cinder'))
+            chosen = options.choices(self.parse(command, '--with', 'cinder'))
             self.assertTrue(chosen.cinder)
+
+    def test_a_host_of_another_debian(self) -> None:
+        with mock.patch.object(roots, 'own', return_value='bookworm'):
+            self.assertEqual({}, self.systems())
+            self.assertEqual({}, self.systems('bookworm'))
+            self.assertEqual(
+                {'server-01': 'trixie'}, self.systems('server-01=trixie')
+            )
+            self.assertEqual(
+                {'server2': 'trixie', 'server-01': 'trixie'},
+                self.systems('trixie'),
+            )
+        with mock.patch.object(roots, 'own', return_value='trixie'):
+            self.assertEqual(
+                {'server2': 'bookworm'}, self.systems('server2=bookworm')
+            )
+
+    def systems(self, *words: str) -> dict[str, str]:
+        asked = [f'--os={word}' for word in words]
+        return dict(options.choices(self.parse('up', *asked)).systems)
+
+    def test_a_debian_that_the_lab_does_not_know_is_refused(self) -> None:
+        for word in ('sid', 'controller=trixie'):
+            self.assertRaises(errors.BadInput, cli.check, ['up', '--os', word])
 
     def test_a_wrong_release_is_refused_with_those_there_are(self) -> None:
         error = self.assertRaises(

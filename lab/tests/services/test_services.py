@@ -110,6 +110,23 @@ class ServicesTest(RenderedCase):
         ]
         self.assertEqual(['nova-compute@server2'], affected)
 
+    def test_a_host_of_another_debian_has_its_own_environment(self) -> None:
+        """The hosts' services; the controller's are this machine's."""
+        found = {
+            service.name: service.command[0]
+            for service in self.services(systems={'server2': 'trixie'})
+            if service.name.startswith('nova-')
+        }
+        here = f'{self.release.venv}/bin/nova-compute'
+        there = f'{self.release.venv}-trixie/bin/nova-compute'
+        self.assertEqual(there, found['nova-compute@server2'])
+        self.assertEqual(here, found['nova-compute@server-01'])
+        files = self.files(systems={'server2': 'trixie'})
+        for host, other in (('server2', True), ('server-01', False)):
+            helper = f'{self.release.venv}-trixie/bin/privsep-helper'
+            text = files[self.lab.etc / host / 'nova.conf']
+            self.assertEqual(other, helper in text, host)
+
     def test_concurrency_is_chosen_per_host(self) -> None:
         variable = 'OS_NOVA_DISABLE_EVENTLET_PATCHING'
         found = {

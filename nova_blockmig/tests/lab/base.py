@@ -18,6 +18,7 @@ nova-compute is restarted for it, and not at all if nothing changes.
 """
 
 from collections.abc import Iterator
+from collections.abc import Mapping
 import contextlib
 import dataclasses
 import os
@@ -29,6 +30,7 @@ import testtools
 
 from blocklab import lab as labs
 from blocklab.commands import lock
+from blocklab.commands import options
 from blocklab.commands import up
 from blocklab.guest import disks
 from blocklab.machine import layout as layouts
@@ -59,9 +61,12 @@ class LabTestCase(testtools.TestCase):
         extra: Extra | None = None,
         *,
         cinder: bool = False,
+        systems: Mapping[str, str] | None = None,
     ) -> None:
         """Run these drivers, with these settings in nova.conf.
 
+        :param systems: host -> Debian release; a host that is not named is
+            this machine. No guest may run on a host that changes.
         :param cinder: whether the lab has to have volumes; if it has, it
             keeps them.
         """
@@ -71,6 +76,7 @@ class LabTestCase(testtools.TestCase):
             drivers=dict(zip(HOSTS, (source, destination), strict=True)),
             extra=extra or {},
             cinder=cinder or known.cinder,
+            systems=options.with_roots(systems or {}),
         )
         with lock.exclusive(self.name) as layout:
             self.lab = up.bring_up(layout, wanted)
