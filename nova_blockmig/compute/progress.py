@@ -42,6 +42,9 @@ T = TypeVar('T')
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
 
+_INTERVAL = 5
+"""Seconds between two figures of Nova's monitor, without an option for it."""
+
 
 class _Disk:
     """One disk that libvirt copies, as its block job was seen last."""
@@ -205,7 +208,10 @@ class FlattenProgress:
         self._disk = progress.Progress(
             min(done_bytes, total_bytes), total_bytes
         )
-        interval = CONF.libvirt.live_migration_monitor_interval
+        # An option since Nova 34.
+        interval = getattr(
+            CONF.libvirt, 'live_migration_monitor_interval', _INTERVAL
+        )
         now = self._clock()
         if self._saved is None or now - self._saved >= interval:
             self._saved = now

@@ -13,9 +13,11 @@
 import contextlib
 import io
 import socket
+import sys
 from unittest import mock
 
 import fixtures
+import libvirt
 import nova.conf
 from nova.virt.libvirt import driver as libvirt_driver
 from oslo_config import fixture as config_fixture
@@ -44,10 +46,9 @@ class StatusTestCase(base.TestCase):
         self.connection.getVersion.return_value = 10000013
         self.libvirt = mock.Mock(libvirtError=FakeError)
         self.libvirt.openReadOnly.return_value = self.connection
-        real = libvirt_driver.libvirt
-        for name in dir(real):
+        for name in dir(libvirt):
             if name.startswith('VIR_'):
-                setattr(self.libvirt, name, getattr(real, name))
+                setattr(self.libvirt, name, getattr(libvirt, name))
         self.useFixture(
             fixtures.MockPatchObject(libvirt_driver, 'libvirt', self.libvirt)
         )
@@ -59,6 +60,13 @@ class TestChecks(StatusTestCase):
         self.assertIs(GOOD, found.level, found.text)
         self.assertIn('libvirt 11.3.0, QEMU 10.0.13', found.text)
         self.connection.close.assert_called_once_with()
+
+    def test_libvirt_that_nova_has_not_imported(self) -> None:
+        """As with Nova 31 and 32, before a driver is made."""
+        libvirt_driver.libvirt = None
+        with mock.patch.dict(sys.modules, libvirt=self.libvirt):
+            found = host_checks.libvirtd(nova.conf.CONF)
+        self.assertIs(GOOD, found.level, found.text)
 
     def test_libvirtd_is_silent(self) -> None:
         self.libvirt.openReadOnly.side_effect = FakeError('no socket')

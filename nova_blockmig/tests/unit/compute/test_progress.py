@@ -210,6 +210,12 @@ class FlattenProgressTest(base.TestCase):
         self.assertEqual((2, 3, 10, 7), self.saved())
         self.assertEqual('preparing', self.migration.call_args.args[2])
 
+    def test_a_nova_without_the_option(self):
+        """Nova 31 to 33 save every five seconds."""
+        older = types.SimpleNamespace(libvirt=types.SimpleNamespace())
+        self.useFixture(fixtures.MockPatchObject(progress, 'CONF', older))
+        self.test_saved_as_seldom_as_nova_does()
+
     def test_disks_add_up(self):
         self.report.update(1, 10)
         self.report.disk_done()
