@@ -97,6 +97,9 @@ class PluginTest(testtools.TestCase):
             check=False,
         )
 
+    def stack_with_tcp(self, **variables: str) -> None:
+        self.stack(NOVA_BLOCKMIG_LIBVIRT_TCP='True', **variables)
+
     def stack(self, phases: str = STACK, **variables: str) -> None:
         done = self.run_phases(phases, **variables)
         self.assertEqual(0, done.returncode, done.stderr)
@@ -126,11 +129,15 @@ class PluginTest(testtools.TestCase):
         self.stack()
         nova = self.nova()
         self.assertEqual('nova_blockmig.LibvirtDriver', nova.compute_driver)
+        self.assertIn(f'setup_develop {REPOSITORY}', self.commands())
+
+    def test_migrating_over_tcp(self) -> None:
+        self.stack_with_tcp()
+        nova = self.nova()
         self.assertEqual(
             'qemu+tcp://%s/system', nova.libvirt.live_migration_uri
         )
         self.assertEqual('192.0.2.7', nova.libvirt.live_migration_inbound_addr)
-        self.assertIn(f'setup_develop {REPOSITORY}', self.commands())
 
     def test_every_option_can_be_set(self) -> None:
         options = {
@@ -151,16 +158,16 @@ class PluginTest(testtools.TestCase):
             self.assertEqual(value, str(nova.blockmig[name]))
 
     def test_an_unknown_option_stops_stack(self) -> None:
-        done = self.run_phases(STACK, BLOCKMIG_MAX_CARIED_BYTES='1')
+        done = self.run_phases(STACK, BLOCKMIG_MAX_INLYNE_BYTES='1')
         self.assertEqual(1, done.returncode)
         self.assertIn(
-            'BLOCKMIG_MAX_CARIED_BYTES: [blockmig] has no option '
-            'max_caried_bytes',
+            'BLOCKMIG_MAX_INLYNE_BYTES: [blockmig] has no option '
+            'max_inlyne_bytes',
             done.stderr,
         )
 
     def test_libvirtd_listens_on_one_address(self) -> None:
-        self.stack()
+        self.stack_with_tcp()
         self.assertEqual(
             '[Socket]\nListenStream=\nListenStream=192.0.2.7:16509\n',
             (self.socket / 'nova-blockmig.conf').read_text(),
@@ -178,7 +185,7 @@ class PluginTest(testtools.TestCase):
         )
 
     def test_ipv6(self) -> None:
-        self.stack(NOVA_MY_IP='2001:db8::7')
+        self.stack_with_tcp(NOVA_MY_IP='2001:db8::7')
         self.assertIn(
             'ListenStream=[2001:db8::7]:16509\n',
             (self.socket / 'nova-blockmig.conf').read_text(),
@@ -186,9 +193,9 @@ class PluginTest(testtools.TestCase):
 
     def test_stack_twice_then_unstack_leaves_nothing(self) -> None:
         before = self.libvirt.read_text()
-        self.stack()
+        self.stack_with_tcp()
         once = self.libvirt.read_text()
-        self.stack()
+        self.stack_with_tcp()
         self.assertEqual(once, self.libvirt.read_text())
         self.commands()
         self.stack(UNSTACK)
@@ -211,14 +218,15 @@ class PluginTest(testtools.TestCase):
 
     def test_an_operators_own_auth_tcp_is_kept(self) -> None:
         self.libvirt.write_text('auth_tcp = "sasl"\n')
-        done = self.run_phases(STACK)
+        done = self.run_phases(STACK, NOVA_BLOCKMIG_LIBVIRT_TCP='True')
         self.assertEqual(1, done.returncode)
         self.assertIn('sets auth_tcp already', done.stderr)
         self.assertEqual('auth_tcp = "sasl"\n', self.libvirt.read_text())
 
-    def test_over_ssh_libvirtd_is_not_touched(self) -> None:
+    def test_libvirtd_is_not_opened_unless_asked_for(self) -> None:
         before = self.libvirt.read_text()
-        self.stack(NOVA_BLOCKMIG_LIBVIRT_TCP='False')
+        self.stack()
+        self.assertFalse(self.socket.exists())
         self.assertEqual(before, self.libvirt.read_text())
         self.assertEqual(
             'qemu+ssh://stack@%s/system',
