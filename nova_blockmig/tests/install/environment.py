@@ -69,8 +69,8 @@ class Failed(AssertionError):
     """A command of a test did not succeed; the text is its output."""
 
 
-def run(*command: object, **kwargs: Any) -> str:
-    """Standard output of a command.
+def run(*command: object, stderr_too: bool = False, **kwargs: Any) -> str:
+    """Standard output of a command, and its standard error if that is asked.
 
     :raises Failed: with all its output, if it ends with an error.
     """
@@ -80,12 +80,30 @@ def run(*command: object, **kwargs: Any) -> str:
     )
     if done.returncode:
         raise Failed(f'{command}\n{done.stdout}\n{done.stderr}')
-    return done.stdout
+    return done.stdout + done.stderr * stderr_too
+
+
+def clean() -> dict[str, str]:
+    """The environment variables that find no package by themselves."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith('PYTHON')
+    }
 
 
 def uv(*words: object) -> str:
     """Run uv, which fills an environment from its cache in a second."""
     return run(sys.executable, '-m', 'uv', '--quiet', *words)
+
+
+def listed(*paths: str) -> list[str]:
+    """The files of the repository, committed or not, beneath the paths."""
+    names = run(
+        *('git', '-C', ROOT, 'ls-files', '-z', '-co', '--exclude-standard'),
+        *('--', *paths),
+    )
+    return [n for n in names.split('\0') if n and (ROOT / n).is_file()]
 
 
 def source_tree(directory: pathlib.Path) -> pathlib.Path:
@@ -96,13 +114,9 @@ def source_tree(directory: pathlib.Path) -> pathlib.Path:
     """
     tree = directory / 'nova-blockmig'
     run('git', 'clone', '--quiet', '--shared', ROOT, tree)
-    listed = run(
-        'git', '-C', ROOT, 'ls-files', '-z', '-co', '--exclude-standard'
-    )
-    for name in listed.split('\0'):
-        if name and (ROOT / name).is_file():
-            (tree / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, tree / name)
+    for name in listed():
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, tree / name)
     run('git', '-C', tree, 'add', '--all')
     return tree
 
@@ -151,6 +165,28 @@ class Environment:
             found = [*self.directory.glob('nova_blockmig-*.tar.gz')]
         return found[0]
 
+    def plugin_wheel(self) -> pathlib.Path:
+        """The tempest plug-in's; made once."""
+        directory = self.directory / 'plugin'
+        if not directory.exists():
+            source = self.tree / 'tempest-plugin'
+            uv('build', '--wheel', '--out-dir', directory, source)
+        (wheel,) = directory.glob('*.whl')
+        return wheel
+
+    def unit_tests(self, package: pathlib.Path) -> str:
+        """Run the unit tests of an installed package.
+
+        :raises Failed: with what they said, if one fails.
+        """
+        return run(
+            *(self.python, '-P', '-m', 'unittest', 'discover'),
+            *('-s', package / 'tests' / 'unit', '-t', package.parent),
+            cwd=self.directory,
+            env=clean(),
+            stderr_too=True,
+        )
+
     def nova_version(self) -> str:
         """The version of Nova that the constraints name."""
         for line in CONSTRAINTS.read_text().splitlines():
@@ -181,15 +217,10 @@ class Environment:
 
     def python_said(self, program: str, *words: str, **env: str) -> str:
         """What a program prints that this environment's Python runs."""
-        clean = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith('PYTHON')
-        }
         return run(
             *(self.python, '-P', '-c', program, *words),
             cwd=self.directory,
-            env=clean | env,
+            env=clean() | env,
         )
 
     def finders(self, *, start_files: bool = False) -> int:

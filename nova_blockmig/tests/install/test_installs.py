@@ -12,6 +12,7 @@
 
 """Our driver loads in every kind of install, and Nova's own always does."""
 
+import configparser
 import pathlib
 import shutil
 from typing import ClassVar
@@ -26,6 +27,11 @@ STOCK = 'libvirt.LibvirtDriver'
 OUR_CLASS = 'nova_blockmig.driver.LibvirtDriver'
 STOCK_CLASS = 'nova.virt.libvirt.driver.LibvirtDriver'
 STARTUP_FILES = ['nova-blockmig.pth', 'nova-blockmig.start']
+# Tests that need a checkout, with its lab and its tools.
+NOT_SHIPPED = tuple(
+    f'nova_blockmig/tests/{kind}/'
+    for kind in ('contract', 'functional', 'install', 'lab', 'repository')
+)
 NOT_FOUND = "No module named 'nova.virt.nova_blockmig'"
 
 
@@ -178,7 +184,7 @@ class TestInstalls(testtools.TestCase):
         self.assertEqual(STOCK_CLASS, stock)
 
     def test_content_of_the_wheel(self) -> None:
-        """Nothing but our package, its metadata and the two files."""
+        """The package with its unit tests, its metadata and the two files."""
         names = zipfile.ZipFile(self.env.wheel).namelist()
         info = self.env.wheel.name.removesuffix('-py3-none-any.whl')
         outside = [
@@ -187,5 +193,43 @@ class TestInstalls(testtools.TestCase):
             if not name.startswith(('nova_blockmig/', f'{info}.dist-info/'))
         ]
         self.assertEqual(STARTUP_FILES, sorted(outside))
-        self.assertIn('nova_blockmig/py.typed', names)
         self.assertIn(f'{info}.dist-info/licenses/LICENSE', names)
+        package = {n for n in names if n.startswith('nova_blockmig/')}
+        listed = environment.listed('nova_blockmig')
+        self.assertEqual(
+            {name for name in listed if not name.startswith(NOT_SHIPPED)},
+            package,
+        )
+        for directory in NOT_SHIPPED:
+            self.assertTrue(
+                any(name.startswith(directory) for name in listed), directory
+            )
+
+    def test_the_package_offers_no_tempest_plugin(self) -> None:
+        """The plug-in is a distribution of its own."""
+        for wheel, groups in (
+            (self.env.wheel, []),
+            (self.env.plugin_wheel(), ['tempest.test_plugins']),
+        ):
+            with zipfile.ZipFile(wheel) as archive:
+                (name,) = (
+                    name
+                    for name in archive.namelist()
+                    if name.endswith('.dist-info/entry_points.txt')
+                )
+                entry_points = archive.read(name).decode()
+            read = configparser.ConfigParser()
+            read.read_string(entry_points)
+            self.assertEqual(
+                groups, [s for s in read.sections() if 'tempest' in s]
+            )
+
+    def test_the_unit_tests_pass_where_they_are_installed(self) -> None:
+        self.install_nova_wheel()
+        self.env.install(
+            *(self.env.wheel, 'fixtures', 'hypothesis', 'oslotest'),
+            *('testtools', '-c', environment.CONSTRAINTS),
+        )
+        self.assertIn(
+            'OK\n', self.env.unit_tests(self.env.site / 'nova_blockmig')
+        )
