@@ -109,6 +109,8 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
             refusals.of_check(instance),
             self._destination.removing_test_file_on_error(instance),
         ):
+            if block_migration:
+                self._destination.read_ahead(instance)
             data = super().check_can_live_migrate_destination(
                 context,
                 instance,

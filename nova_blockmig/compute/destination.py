@@ -64,6 +64,11 @@ class Destination:
         self._test_files: dict[str, str] = {}
         self._not_ours: set[str] = set()
 
+    def read_ahead(self, instance: Any) -> None:
+        """Begin with what takes long: a block migration is asked for."""
+        if self._policy.verify_base_images:
+            image_cache.read_ahead(instance)
+
     def mark_test_file(self, instance: Any, filename: str) -> str:
         """Rename the shared storage test file so that it bears our mark."""
         name = handshake.mark_destination(
@@ -73,6 +78,7 @@ class Destination:
                 images_type=images_type.effective(),
                 public_key=self._keys.public_key,
                 max_inline_bytes=self._policy.max_inline_bytes,
+                base_digest=self._known_digest(instance),
             ),
         )
         path = os.path.join(CONF.instances_path, name)
@@ -110,6 +116,7 @@ class Destination:
             self._assert_no_directory(instance, data)
         except errors.Refused as exc:
             raise exception.MigrationPreCheckError(reason=str(exc)) from exc
+        self.read_ahead(instance)
 
     def note_directory(self, instance: Any, data: Any) -> None:
         """Remember a directory that was here before the migration.
@@ -222,6 +229,11 @@ class Destination:
         if note.method is model.TransferMethod.COPY:
             inline_disks.preallocate(instance_dir, info)
         inline_disks.record_format(self._driver, instance, instance_dir, info)
+
+    def _known_digest(self, instance: Any) -> str | None:
+        if not self._policy.verify_base_images:
+            return None
+        return image_cache.known_digest(instance)
 
     def _assert_source_is_safe(
         self, context: Any, instance: Any, data: Any

@@ -16,6 +16,7 @@ The only module that knows where Nova's image cache keeps a base.
 """
 
 import os
+import threading
 from typing import Any
 
 from nova import exception
@@ -96,6 +97,70 @@ def root_bytes(instance: Any) -> int:
     except OSError:
         metadata = instance.system_metadata or {}
         return int(metadata.get('image_min_disk') or 0) * units.Gi
+
+
+def known_digest(instance: Any) -> str | None:
+    """The digest of the instance's image in this host's cache.
+
+    :returns: None if it is not cached, or was not read yet.
+    """
+    path = _image_base(instance)
+    try:
+        return digests.CACHE.known(path) if path else None
+    except OSError:
+        return None
+
+
+def read_ahead(instance: Any) -> None:
+    """Begin to compute the digest of the instance's image, if it is cached.
+
+    It will be compared before anything is copied. The source reads its own
+    meanwhile.
+    """
+    path = _image_base(instance)
+    if path and os.path.exists(path) and known_digest(instance) is None:
+        threading.Thread(target=_read, args=(path,), daemon=True).start()
+
+
+def _image_base(instance: Any) -> str | None:
+    if not instance.image_ref or images_type.effective() != 'qcow2':
+        return None
+    return cached_path(imagecache.get_cache_fname(instance.image_ref))
+
+
+def _read(path: str) -> None:
+    try:
+        digests.CACHE.digest(path, offload.run)
+    except OSError as exc:
+        # Said by verify(), if it comes to that.
+        LOG.debug('The digest of %s is not known: %s', path, exc)
+
+
+def available(context: Any, instance: Any, image_api: Any) -> bool:
+    """Whether Glance hands out the instance's image.
+
+    :param image_api: Nova's image API.
+    """
+    if not instance.image_ref:
+        return True
+    try:
+        image = image_api.get(context, instance.image_ref)
+    except (
+        exception.ImageNotFound,
+        exception.ImageNotAuthorized,
+        exception.Forbidden,
+    ):
+        return False
+    except Exception as exc:
+        # Whatever its client raises: the disk can travel without Glance.
+        LOG.warning(
+            'Glance does not say whether image %(image)s is available: '
+            '%(reason)s',
+            {'image': instance.image_ref, 'reason': exc},
+            instance=instance,
+        )
+        return False
+    return bool(image.get('status', 'active') == 'active')
 
 
 def to_fetch(

@@ -25,6 +25,7 @@ from oslo_log import log as logging
 
 from nova_blockmig.compute import annotations
 from nova_blockmig.compute import flatten
+from nova_blockmig.compute import image_cache
 from nova_blockmig.compute import images_type
 from nova_blockmig.compute import inspection
 from nova_blockmig.compute import known_versions
@@ -99,12 +100,7 @@ class Source:
         self._agreed.pop(instance.uuid, None)
         try:
             peer = self._peer(data)
-            facts = plan.Facts(
-                destination=_driver_of(peer),
-                image_available=self._image_available(context, instance),
-                full_copy=self._full_copy,
-                max_inline_bytes=peer.max_inline_bytes if peer else None,
-            )
+            facts = self._facts(context, instance, peer)
             found = self._inspect(instance, block_device_info, facts)
             self._assert_can_migrate(instance, found)
             paused_guests.assert_may_move(
@@ -183,6 +179,25 @@ class Source:
         ):
             yield watched
 
+    def _facts(
+        self, context: Any, instance: Any, peer: handshake.PeerInfo | None
+    ) -> plan.Facts:
+        destination = _driver_of(peer)
+        there = None
+        if peer and destination is plan.Peer.BLOCKMIG:
+            there = peer.base_digest
+        return plan.Facts(
+            destination=destination,
+            # A base that is there already needs no Glance.
+            image_available=there is not None
+            or image_cache.available(
+                context, instance, self._driver._image_api
+            ),
+            destination_digest=there,
+            full_copy=self._full_copy,
+            max_inline_bytes=peer.max_inline_bytes if peer else None,
+        )
+
     @property
     def _full_copy(self) -> bool:
         # libvirt's stable ABI; Nova's fake libvirt does not have the name.
@@ -197,28 +212,6 @@ class Source:
         if theirs is not None and theirs != ours:
             raise errors.ImagesTypeDiffers(CONF.host, ours, theirs)
         return peer
-
-    def _image_available(self, context: Any, instance: Any) -> bool:
-        if not instance.image_ref:
-            return True
-        try:
-            image = self._driver._image_api.get(context, instance.image_ref)
-        except (
-            exception.ImageNotFound,
-            exception.ImageNotAuthorized,
-            exception.Forbidden,
-        ):
-            return False
-        except Exception as exc:
-            # Whatever its client raises: the disk can travel without Glance.
-            LOG.warning(
-                'Glance does not say whether image %(image)s is available: '
-                '%(reason)s',
-                {'image': instance.image_ref, 'reason': exc},
-                instance=instance,
-            )
-            return False
-        return bool(image.get('status', 'active') == 'active')
 
     def _inspect(
         self, instance: Any, block_device_info: Any, facts: plan.Facts

@@ -207,7 +207,8 @@ class BaseDiffers(Refused):
         super().__init__(
             f'the content of {path} differs: {source} on the source, '
             f'{destination} on the destination {host}, where it was left as '
-            'it is: compare both with the image in Glance, and '
+            'it is: try again, the disk is then flattened on the source '
+            'first; and compare both with the image in Glance, and '
             'force_raw_images on both hosts'
         )
 

@@ -106,6 +106,71 @@ class TestFileTest(Case):
         self.assertEqual(1, len(os.listdir(self.path)))
 
 
+class ImageBaseTest(Case):
+    """What the source is told of the image's base here."""
+
+    def setUp(self):
+        super().setUp()
+        self.useFixture(
+            fixtures.MockPatchObject(digests, 'CACHE', digests.DigestCache())
+        )
+        # At once, instead of beside the check.
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'nova_blockmig.compute.image_cache.threading.Thread',
+                lambda target, args, daemon: types.SimpleNamespace(
+                    start=lambda: target(*args)
+                ),
+            )
+        )
+        self.base = f'_base/{IMAGE_BASE}'
+
+    def told(self):
+        self.write('tmpabc')
+        name = self.destination.mark_test_file(self.instance, 'tmpabc')
+        return handshake.read_destination(name).base_digest
+
+    def test_its_digest_once_it_was_read(self):
+        path = self.write(self.base, b'image')
+        self.assertIsNone(self.told())
+        self.destination.read_ahead(self.instance)
+        self.assertEqual(digests.file_digest(path), self.told())
+
+    def test_one_that_is_not_cached(self):
+        self.destination.read_ahead(self.instance)
+        self.assertIsNone(self.told())
+
+    def test_one_that_cannot_be_read(self):
+        os.makedirs(os.path.join(self.path, self.base))
+        self.destination.read_ahead(self.instance)
+        self.assertIsNone(self.told())
+
+    def test_a_volume_has_none(self):
+        self.instance.image_ref = ''
+        self.destination.read_ahead(self.instance)
+        self.assertIsNone(self.told())
+
+    def test_bases_that_are_not_to_be_compared(self):
+        self.write(self.base, b'image')
+        self.destination = destination.Destination(
+            self.driver, model.Policy(verify_base_images=False)
+        )
+        self.destination.read_ahead(self.instance)
+        self.assertIsNone(self.told())
+
+    def test_it_is_read_when_the_source_says_how_it_moves(self):
+        self.write(self.base, b'image')
+        for block_migration in (False, True):
+            self.assertIsNone(self.told())
+            name = handshake.mark_source('tmpabc', handshake.NEWEST)
+            self.destination.check_source(
+                mock.sentinel.ctx,
+                self.instance,
+                self.data(name, block_migration=block_migration),
+            )
+        self.assertIsNotNone(self.told())
+
+
 class CheckSourceTest(Case):
     def setUp(self):
         super().setUp()

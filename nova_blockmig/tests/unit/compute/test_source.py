@@ -149,6 +149,7 @@ class Case(base.TestCase):
         images_type='qcow2',
         version=handshake.NEWEST,
         max_inline_bytes=None,
+        **told,
     ):
         name = 'tmpabc'
         if ours:
@@ -157,6 +158,7 @@ class Case(base.TestCase):
                 images_type,
                 public_key=self.keys.public_key if version > 1 else None,
                 max_inline_bytes=max_inline_bytes,
+                **told,
             )
             name = handshake.mark_destination(name, mark)
         return migrate_data.LibvirtLiveMigrateData(
@@ -284,6 +286,32 @@ class CheckTest(Case):
         self.assertEqual(
             model.TransferMethod.FLATTEN, self.travels(self.check())['disk']
         )
+
+    def test_an_image_that_the_destination_has(self):
+        self.driver._image_api.get.side_effect = exception.ImageNotFound(
+            image_id=IMAGE
+        )
+        digest = digests.file_digest(self.image_base)
+        for there, method in (
+            (digest, model.TransferMethod.FETCH),
+            ('f' * 64, model.TransferMethod.FLATTEN),
+            (None, model.TransferMethod.FLATTEN),
+        ):
+            found = self.check(self.data(base_digest=there))
+            self.assertEqual(method, self.travels(found)['disk'], there)
+
+    def test_an_image_that_the_destination_has_asks_no_glance(self):
+        self.check(self.data(base_digest='f' * 64))
+        self.driver._image_api.get.assert_not_called()
+
+    def test_a_destination_that_speaks_nothing_of_ours(self):
+        self.drop('disk.config')
+        data = self.data(version=99, oldest=99, base_digest='f' * 64)
+        # As with the in-tree driver, which is told of no digest.
+        self.assertEqual(
+            model.TransferMethod.FETCH, self.travels(self.check(data))['disk']
+        )
+        self.driver._image_api.get.assert_called()
 
     def test_boot_from_volume_asks_no_glance(self):
         self.drop('disk')
