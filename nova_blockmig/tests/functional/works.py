@@ -123,7 +123,8 @@ class Digests:
         self._info: dict[str, Any] = {}
 
     def on_source(self) -> None:
-        """What the source says of the base."""
+        """What the source says of the base, not known from the check."""
+        digests.CACHE = digests.DigestCache()
         (self._info,) = self._source.disk_info(INSTANCE, None, lambda: False)
 
     def on_destination(self) -> None:
