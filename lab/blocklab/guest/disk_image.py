@@ -121,7 +121,7 @@ def _kernel_package(work_dir: Path, log: Log) -> Path:
     if not names:
         raise LabError(
             f'apt knows no package {KERNEL_PACKAGE}.',
-            'The lab needs Debian 12 on amd64 and "apt-get update" done.',
+            'The lab needs Debian 12 or 13 on amd64 and "apt-get update".',
         )
     log(f'Downloading {names[0]}')
     # Complete or not there: an interrupted download must not be taken for

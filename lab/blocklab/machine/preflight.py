@@ -35,8 +35,8 @@ def check(*, cinder: bool = False) -> None:
     if shutil.which('apt-get') is None:
         raise BadInput(
             'This machine has no apt-get.',
-            'The lab needs Debian 12: it takes MariaDB, RabbitMQ, libvirt, '
-            'QEMU, Open vSwitch and OVN from there.',
+            'The lab takes MariaDB, RabbitMQ, libvirt, QEMU, Open vSwitch '
+            'and OVN from Debian 12 or Debian 13.',
         )
     _check_room()
     _check_kernel()
