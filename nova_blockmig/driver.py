@@ -12,7 +12,6 @@
 
 """The compute driver: overrides that delegate to ``nova_blockmig.compute``."""
 
-import contextlib
 from typing import Any
 
 from nova.virt.libvirt import driver as libvirt_driver
@@ -23,7 +22,9 @@ from nova_blockmig.compute import bases_in_use
 from nova_blockmig.compute import claims
 from nova_blockmig.compute import compute_node
 from nova_blockmig.compute import destination
+from nova_blockmig.compute import directory
 from nova_blockmig.compute import disk_info
+from nova_blockmig.compute import ending
 from nova_blockmig.compute import flags
 from nova_blockmig.compute import flatten
 from nova_blockmig.compute import image_cache
@@ -61,6 +62,10 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
             super().init_host(host)
         image_cache.keep_digests()
         startup.log(conf.describe(CONF))
+
+    def cleanup_host(self, host: Any) -> None:
+        self._source.stop()
+        super().cleanup_host(host)
 
     def _parse_migration_flags(self) -> None:
         super()._parse_migration_flags()
@@ -148,7 +153,9 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
                 self.virtapi, ctxt, instance, migrate_data
             ),
         ):
-            self._destination.check_source(ctxt, instance, migrate_data)
+            self._destination.check_source(
+                ctxt, instance, migrate_data, migration
+            )
             self._check.decide(instance, migrate_data)
             data = super().check_source_migrate_data_at_dest(
                 ctxt, instance, migrate_data, migration, limits, allocs
@@ -216,7 +223,7 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
     ) -> None:
         if self._destination.must_keep_directory(instance):
             destroy_disks = False
-            migrate_data = destination.without_own_directory(migrate_data)
+            migrate_data = directory.spared(migrate_data)
         super().rollback_live_migration_at_destination(
             context,
             instance,
@@ -239,8 +246,7 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
         super().post_live_migration_at_destination(
             context, instance, network_info, block_migration, block_device_info
         )
-        if block_migration:
-            self._destination.arrived(instance, block_device_info)
+        self._destination.arrived(instance, block_device_info, block_migration)
 
     # On the source.
 
@@ -298,7 +304,11 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
         guest: Any,
         device_names: Any,
     ) -> None:
-        if migrate_data.block_migration:
+        args = (context, instance, dest, block_migration, migrate_data)
+        if not migrate_data.block_migration:
+            super()._live_migration_operation(*args, guest, device_names)
+            return
+        with ending.reporting_copy(context, instance):
             guest = flags.guest_to_migrate(
                 libvirt_driver.libvirt,
                 guest,
@@ -306,15 +316,7 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
                 used=self._block_migration_flags,
                 detect_zeroes=CONF.blockmig.migrate_disks_detect_zeroes,
             )
-        super()._live_migration_operation(
-            context,
-            instance,
-            dest,
-            block_migration,
-            migrate_data,
-            guest,
-            device_names,
-        )
+            super()._live_migration_operation(*args, guest, device_names)
 
     def _live_migration_monitor(
         self,
@@ -329,27 +331,23 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
         future: Any,
         disk_paths: Any,
     ) -> None:
-        with contextlib.ExitStack() as stack:
-            if migrate_data.block_migration:
-                watched = stack.enter_context(
-                    self._source.watching(
-                        instance, dest, guest, disk_paths, migrate_data
-                    )
-                )
-                post_method = watched.saving_as_done(post_method)
-                guest = watched
-            super()._live_migration_monitor(
-                context,
-                instance,
-                guest,
-                dest,
-                post_method,
-                recover_method,
-                block_migration,
-                migrate_data,
-                future,
-                disk_paths,
+        monitor = super()._live_migration_monitor
+        if migrate_data.block_migration:
+            monitor = ending.Monitor(
+                monitor, self._host, self._source.watching
             )
+        monitor(
+            context,
+            instance,
+            guest,
+            dest,
+            post_method,
+            recover_method,
+            block_migration,
+            migrate_data,
+            future,
+            disk_paths,
+        )
 
     def _get_instance_disk_info_from_config(
         self, guest_config: Any, block_device_info: Any

@@ -27,6 +27,7 @@ from oslo_utils import excutils
 from oslo_utils import fileutils
 
 from nova_blockmig.compute import arriving_disks
+from nova_blockmig.compute import directory
 from nova_blockmig.compute import image_cache
 from nova_blockmig.compute import images_type
 from nova_blockmig.compute import inline_disks
@@ -101,10 +102,15 @@ class Destination:
         finally:
             self._test_files.pop(instance.uuid, None)
 
-    def check_source(self, context: Any, instance: Any, data: Any) -> None:
+    def check_source(
+        self, context: Any, instance: Any, data: Any, migration: Any
+    ) -> None:
         """Refuse what would lose data or overwrite a directory.
 
+        What an earlier migration of ours left half-made is removed.
+
         :param data: the migrate data that the source handed back.
+        :param migration: Nova's record of this migration.
         :raises MigrationPreCheckError: with the reason.
         """
         if not ('block_migration' in data and data.block_migration):
@@ -113,7 +119,11 @@ class Destination:
             return  # No source has checked anything yet.
         try:
             self._assert_source_is_safe(context, instance, data)
-            self._assert_no_directory(instance, data)
+            path = directory.existing(instance, data)
+            if path and not directory.clear(
+                self._driver, context, instance, migration, path
+            ):
+                raise errors.DirectoryExists(path, CONF.host)
         except errors.Refused as exc:
             raise exception.MigrationPreCheckError(reason=str(exc)) from exc
         self.read_ahead(instance)
@@ -126,9 +136,7 @@ class Destination:
         earlier; this is for one that came in between.
         """
         self._not_ours.discard(instance.uuid)
-        try:
-            self._assert_no_directory(instance, data)
-        except errors.DirectoryExists:
+        if directory.existing(instance, data):
             self._not_ours.add(instance.uuid)
 
     def must_keep_directory(self, instance: Any) -> bool:
@@ -160,6 +168,7 @@ class Destination:
             infos = list(disk_info or ())
             return Prepared(disk_info=infos, notes=(None,) * len(infos))
         try:
+            self._mark(instance, instance_dir, source)
             disks = arriving_disks.accept(
                 instance,
                 disk_info or (),
@@ -199,23 +208,38 @@ class Destination:
         except errors.Refused as exc:
             raise exception.MigrationError(reason=str(exc)) from exc
 
-    def arrived(self, instance: Any, block_device_info: Any) -> None:
-        """Preallocate again what libvirt's copy has given back.
+    def arrived(
+        self, instance: Any, block_device_info: Any, asked_for: bool | None
+    ) -> None:
+        """The guest runs here: nothing is raised.
 
-        QEMU writes the zeroes of a raw disk as holes, into a file that was
-        preallocated as well. The guest runs here already: nothing is raised.
+        Preallocates again what libvirt's copy has given back: QEMU writes
+        the zeroes of a raw disk as holes, into a file that was preallocated
+        as well.
+
+        :param asked_for: block migration; None if Nova had to find out.
         """
-        if not inline_disks.preallocates():
-            return
         try:
-            infos = self._driver._get_instance_disk_info(
+            ours = directory.unmark(libvirt_utils.get_instance_path(instance))
+            if not (asked_for or ours) or not inline_disks.preallocates():
+                return
+            for info in self._driver._get_instance_disk_info(
                 instance, block_device_info
+            ):
+                inline_disks.preallocate(os.path.dirname(info['path']), info)
+        except (exception.NovaException, OSError) as exc:
+            LOG.warning(
+                'Unable to finish the disks of the migration: %s',
+                exc,
+                instance=instance,
             )
-        except exception.NovaException as exc:
-            LOG.warning('Unable to preallocate: %s', exc, instance=instance)
-            return
-        for info in infos:
-            inline_disks.preallocate(os.path.dirname(info['path']), info)
+
+    @staticmethod
+    def _mark(instance: Any, instance_dir: str, source: str) -> None:
+        try:
+            directory.mark(instance_dir, instance, source)
+        except OSError as exc:
+            raise errors.CannotCreateDisk(instance_dir, str(exc)) from exc
 
     def _finish(
         self,
@@ -243,26 +267,6 @@ class Destination:
             left_behind = _host_generated(context, instance)
             if left_behind:
                 raise errors.InTreeSource(instance.host, left_behind)
-
-    def _assert_no_directory(self, instance: Any, data: Any) -> None:
-        if data.is_shared_instance_path:
-            return
-        path = libvirt_utils.get_instance_path_at_destination(instance, data)
-        if os.path.exists(path):
-            raise errors.DirectoryExists(path, CONF.host)
-
-
-def without_own_directory(data: Any) -> Any:
-    """A copy of migrate data that makes Nova's rollback spare the directory.
-
-    Nova removes the instance's directory unless it is on shared storage, or
-    there is no data to tell.
-    """
-    if data is None:
-        return None
-    data = data.obj_clone()
-    data.is_shared_instance_path = True
-    return data
 
 
 def _host_generated(context: Any, instance: Any) -> tuple[str, ...]:

@@ -19,16 +19,21 @@ on, and the next attempt has less to do.
 """
 
 from collections.abc import Callable
+from collections.abc import Iterable
 import time
 from typing import Any
 
+from nova import exception
 from nova.virt.libvirt import driver as libvirt_driver
 from oslo_log import log as logging
 
+from nova_blockmig.compute import disk_info
+from nova_blockmig.compute import known_versions
 from nova_blockmig.compute import nova
+from nova_blockmig.compute import progress
 from nova_blockmig.core import errors
 from nova_blockmig.core import model
-from nova_blockmig.host import headers
+from nova_blockmig.core import progress as core_progress
 
 LOG = logging.getLogger(__name__)
 
@@ -36,22 +41,53 @@ POLL_SECONDS = 0.5
 REPORT_SECONDS = 10.0
 
 
+def flatten_all(
+    driver: Any,
+    instance: Any,
+    disk_plans: Iterable[model.DiskPlan],
+    interrupted: Callable[[], str | None],
+) -> core_progress.Progress:
+    """Flatten one disk after the other.
+
+    :returns: the bytes that were pulled, of all.
+    :raises errors.FlattenFailed: as :func:`flatten`.
+    """
+    report = progress.FlattenProgress(instance)
+    disk_plans = tuple(disk_plans)
+    if not disk_plans:
+        return report.shown
+    known_versions.warn_of_flattening(driver._host, instance)
+    guest = driver._host.get_guest(instance)
+    for disk_plan in disk_plans:
+        flatten(
+            instance,
+            guest,
+            disk_plan.disk,
+            disk_plan.reason,
+            interrupted,
+            report.update,
+        )
+        report.disk_done()
+    return report.shown
+
+
 def flatten(
     instance: Any,
     guest: Any,
     disk: model.Disk,
     reason: str,
-    aborted: Callable[[], bool],
+    interrupted: Callable[[], str | None],
     report: Callable[[int, int], None],
 ) -> None:
     """Make disk independent of its base; returns when that is done.
 
     :param guest: nova's libvirt Guest of the instance.
     :param reason: why, for the log.
-    :param aborted: asked at every poll; True ends the job.
+    :param interrupted: asked at every poll; what it answers ends the job,
+        and is the reason.
     :param report: told at every poll how many bytes of how many are done.
-    :raises errors.FlattenFailed: libvirt refused or ended the job, or the
-        migration was aborted. The disk is intact in each case.
+    :raises errors.FlattenFailed: libvirt refused or ended the job, or it was
+        interrupted. The disk is intact in each case.
     """
     LOG.info(
         'Flattening %(disk)s before the migration: %(reason)s',
@@ -63,12 +99,11 @@ def flatten(
     try:
         if device.get_job_info() is None:
             device.rebase(None)
-        _wait(instance, device, disk, aborted, report)
+        _wait(instance, device, disk, interrupted, report)
     except libvirt_driver.libvirt.libvirtError as exc:
         raise errors.FlattenFailed(disk.name, str(exc)) from exc
     # That a job is gone does not say that it succeeded; the header does.
-    header = headers.read_header(disk.path)
-    if header is None or header.backing_file:
+    if _backing_file(disk):
         raise errors.FlattenFailed(
             disk.name, 'QEMU ended the job before it was done'
         )
@@ -83,14 +118,14 @@ def _wait(
     instance: Any,
     device: Any,
     disk: model.Disk,
-    aborted: Callable[[], bool],
+    interrupted: Callable[[], str | None],
     report: Callable[[int, int], None],
 ) -> None:
     reported = time.monotonic()
     while (job := device.get_job_info()) is not None:
-        if aborted():
+        if reason := interrupted():
             device.abort_job()
-            raise errors.FlattenFailed(disk.name, 'the migration was aborted')
+            raise errors.FlattenFailed(disk.name, reason)
         report(job.cur, job.end)
         if time.monotonic() - reported >= REPORT_SECONDS:
             reported = time.monotonic()
@@ -104,6 +139,13 @@ def _wait(
                 instance=instance,
             )
         time.sleep(POLL_SECONDS)
+
+
+def _backing_file(disk: model.Disk) -> str | None:
+    try:
+        return disk_info.image_header(disk.path).backing_file
+    except (OSError, exception.NovaException) as exc:
+        raise errors.FlattenFailed(disk.name, str(exc)) from exc
 
 
 def aborted(virtapi: Any, instance_uuid: str) -> bool:

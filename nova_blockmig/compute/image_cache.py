@@ -136,33 +136,6 @@ def _read(path: str) -> None:
         LOG.debug('The digest of %s is not known: %s', path, exc)
 
 
-def available(context: Any, instance: Any, image_api: Any) -> bool:
-    """Whether Glance hands out the instance's image.
-
-    :param image_api: Nova's image API.
-    """
-    if not instance.image_ref:
-        return True
-    try:
-        image = image_api.get(context, instance.image_ref)
-    except (
-        exception.ImageNotFound,
-        exception.ImageNotAuthorized,
-        exception.Forbidden,
-    ):
-        return False
-    except Exception as exc:
-        # Whatever its client raises: the disk can travel without Glance.
-        LOG.warning(
-            'Glance does not say whether image %(image)s is available: '
-            '%(reason)s',
-            {'image': instance.image_ref, 'reason': exc},
-            instance=instance,
-        )
-        return False
-    return bool(image.get('status', 'active') == 'active')
-
-
 def to_fetch(
     context: Any, instance: Any, image_api: Any
 ) -> capacity.ImageBase | None:

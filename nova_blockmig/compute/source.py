@@ -16,19 +16,20 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 import contextlib
-import dataclasses
 from typing import Any
 
 from nova import exception
 import nova.conf
 from oslo_log import log as logging
 
+from nova_blockmig.compute import agreement
 from nova_blockmig.compute import annotations
+from nova_blockmig.compute import ending
 from nova_blockmig.compute import flatten
-from nova_blockmig.compute import image_cache
+from nova_blockmig.compute import image_data
 from nova_blockmig.compute import images_type
 from nova_blockmig.compute import inspection
-from nova_blockmig.compute import known_versions
+from nova_blockmig.compute import obstacles
 from nova_blockmig.compute import paused_guests
 from nova_blockmig.compute import progress
 from nova_blockmig.compute import record
@@ -41,33 +42,6 @@ from nova_blockmig.host import files
 
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
-
-
-@dataclasses.dataclass(frozen=True)
-class Agreement:
-    """What the check learned, for the migration that follows.
-
-    :ivar facts: what the plans were made of.
-    :ivar peer: the destination's mark; None if it runs the in-tree driver.
-    """
-
-    facts: plan.Facts
-    peer: handshake.PeerInfo | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Checked:
-    """What came of the source's check.
-
-    :ivar inspection: the plan of each disk, for the resource check.
-    :ivar destination: the driver of the destination.
-    :ivar filename: of the shared storage test file, as it goes back to the
-        destination: with this host's mark if the destination reads it.
-    """
-
-    inspection: inspection.Inspection
-    destination: plan.Peer
-    filename: str
 
 
 class Source:
@@ -83,12 +57,17 @@ class Source:
         self._driver = driver
         self._policy = policy
         self._bases = inspection.PackedBases(policy.max_inline_bytes)
-        self._agreed: dict[str, Agreement] = {}
+        self._agreed: dict[str, agreement.Agreement] = {}
         self._transfers: dict[str, record.Transfer] = {}
+        self._stopping = False
+
+    def stop(self) -> None:
+        """The service ends: what a migration waits for here ends as well."""
+        self._stopping = True
 
     def check(
         self, context: Any, instance: Any, data: Any, block_device_info: Any
-    ) -> Checked:
+    ) -> agreement.Checked:
         """Find out whether every disk can travel.
 
         Neither the instance nor ``data`` is changed; what was learned of the
@@ -103,14 +82,18 @@ class Source:
             facts = self._facts(context, instance, peer)
             found = self._inspect(instance, block_device_info, facts)
             self._assert_can_migrate(instance, found)
+            obstacles.assert_none(
+                self._driver._host.get_guest(instance),
+                [disk_plan.disk for disk_plan in found.disk_plans],
+            )
             paused_guests.assert_may_move(
                 self._driver, context, instance, found.not_copied
             )
             self._assert_space_to_flatten(found)
         except errors.Refused as exc:
             raise exception.MigrationPreCheckError(reason=str(exc)) from exc
-        self._agreed[instance.uuid] = Agreement(facts, peer)
-        return Checked(
+        self._agreed[instance.uuid] = agreement.Agreement(facts, peer)
+        return agreement.Checked(
             inspection=found,
             destination=plan.Peer.BLOCKMIG if peer else plan.Peer.IN_TREE,
             filename=_marked(data.filename, peer),
@@ -126,32 +109,50 @@ class Source:
 
         Flattens what has to be; the caller's thread waits for it.
 
+        :returns: nothing if the migration was aborted meanwhile: Nova finds
+            that out as soon as the destination has prepared what it is sent,
+            rolls back, and has the migration cancelled. If it were raised
+            here, Nova would take it for one that has failed.
         :raises MigrationError: a disk cannot travel after all, or could not
             be flattened. The guest goes on running here.
         """
+        try:
+            infos = self._disk_info(instance, block_device_info, aborted)
+        except errors.Refused as exc:
+            if not self._cancelled(aborted):
+                ending.report_preparation(instance, str(exc))
+                raise exception.MigrationError(reason=str(exc)) from exc
+            LOG.info('%s', exc, instance=instance)
+        return [] if self._cancelled(aborted) else infos
+
+    def _cancelled(self, aborted: Callable[[], bool]) -> bool:
+        # A service that ends forgets its migrations: no abort either.
+        return aborted() and not self._stopping
+
+    def _disk_info(
+        self,
+        instance: Any,
+        block_device_info: Any,
+        aborted: Callable[[], bool],
+    ) -> list[dict[str, Any]]:
         agreed = self._agreed.pop(
             instance.uuid,
-            Agreement(
+            agreement.Agreement(
                 plan.Facts(
                     destination=plan.Peer.IN_TREE, full_copy=self._full_copy
                 )
             ),
         )
-        try:
-            found = self._inspect(instance, block_device_info, agreed.facts)
-            self._assert_can_migrate(instance, found)
-            flattened = self._flatten(instance, found, aborted)
-            infos = found.infos
-            if found.by(model.TransferMethod.FLATTEN):
-                infos = self._driver._get_instance_disk_info(
-                    instance, block_device_info
-                )
-            if agreed.peer and agreed.facts.destination is plan.Peer.BLOCKMIG:
-                infos = annotations.annotated(
-                    instance, infos, found, agreed.peer
-                )
-        except errors.Refused as exc:
-            raise exception.MigrationError(reason=str(exc)) from exc
+        found = self._inspect(instance, block_device_info, agreed.facts)
+        self._assert_can_migrate(instance, found)
+        flattened = self._flatten(instance, found, aborted)
+        infos = found.infos
+        if found.by(model.TransferMethod.FLATTEN):
+            infos = self._driver._get_instance_disk_info(
+                instance, block_device_info
+            )
+        if agreed.peer and agreed.facts.destination is plan.Peer.BLOCKMIG:
+            infos = annotations.annotated(instance, infos, found, agreed.peer)
         self._transfers[instance.uuid] = record.Transfer(
             found.disk_plans, flattened
         )
@@ -190,8 +191,8 @@ class Source:
             destination=destination,
             # A base that is there already needs no Glance.
             image_available=there is not None
-            or image_cache.available(
-                context, instance, self._driver._image_api
+            or image_data.available(
+                self._driver._image_api, context, instance
             ),
             destination_digest=there,
             full_copy=self._full_copy,
@@ -255,24 +256,16 @@ class Source:
         found: inspection.Inspection,
         aborted: Callable[[], bool],
     ) -> core_progress.Progress:
-        report = progress.FlattenProgress(instance)
+        def interrupted() -> str | None:
+            if self._stopping:
+                return 'nova-compute is being stopped'
+            return 'the migration was aborted' if aborted() else None
+
         disk_plans = found.by(model.TransferMethod.FLATTEN)
-        if not disk_plans:
-            return report.shown
-        self._assert_space_to_flatten(found)
-        known_versions.warn_of_flattening(self._driver._host, instance)
-        guest = self._driver._host.get_guest(instance)
-        for disk_plan in disk_plans:
-            flatten.flatten(
-                instance,
-                guest,
-                disk_plan.disk,
-                disk_plan.reason,
-                aborted,
-                report.update,
-            )
-            report.disk_done()
-        return report.shown
+        if disk_plans:
+            self._assert_space_to_flatten(found)
+        job = self._driver, instance, disk_plans, interrupted
+        return flatten.flatten_all(*job)
 
 
 def _marked(filename: str, peer: handshake.PeerInfo | None) -> str:

@@ -100,6 +100,18 @@ class DirectoryExists(Refused):
         )
 
 
+class WouldBeLost(Refused):
+    """Something beside the content of the disks would not arrive."""
+
+    def __init__(self, things: Sequence[str]) -> None:
+        self.things = tuple(things)
+        super().__init__(
+            f'a migration would lose {", ".join(things)}: delete what is not '
+            'needed any more with the program that made it, or move the '
+            'instance in another way'
+        )
+
+
 class NoSpaceToFlatten(Refused):
     """The source cannot take the bases into the overlays."""
 

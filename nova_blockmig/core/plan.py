@@ -237,6 +237,8 @@ def _plan_read_only(
             model.TransferMethod.INLINE,
             'libvirt does not copy read-only disks',
         )
+    if disk.base is not None and disk.base.kind is model.BaseKind.IMAGE:
+        return _plan_iso(disk, facts)
     if facts.destination is Peer.IN_TREE:
         reason = (
             'it is read-only and a destination with the in-tree driver would '
@@ -247,3 +249,24 @@ def _plan_read_only(
     else:
         reason = 'it is read-only and exceeds [blockmig] max_inline_bytes'
     return model.DiskPlan(disk, model.TransferMethod.REFUSE, reason)
+
+
+_EMPTY_OVERLAY_BYTES = 1024 * 1024
+"""An overlay that was never written to occupies 200 KiB."""
+
+
+def _plan_iso(disk: model.Disk, facts: Facts) -> model.DiskPlan:
+    """The root disk of an instance that was booted from an ISO image.
+
+    libvirt does not copy it, and Nova makes it again as it was: an empty
+    overlay on the image. So does the in-tree driver.
+    """
+    method = model.TransferMethod.REFUSE
+    if not facts.image_available:
+        reason = 'it is read-only, and its image is not available from Glance'
+    elif disk.allocated_bytes > _EMPTY_OVERLAY_BYTES:
+        reason = 'it is read-only and differs from its image'
+    else:
+        method = model.TransferMethod.FETCH
+        reason = 'it is read-only and its base is an image of Glance'
+    return model.DiskPlan(disk, method, reason)

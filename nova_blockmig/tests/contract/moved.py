@@ -102,6 +102,6 @@ def _taken(nova: novasource.Source, listed: set[str]) -> list[str]:
             (nova_names.DRIVER, uses.CLASS),
             ('nova.virt.driver', 'ComputeDriver'),
         )
-        if f'{uses.CLASS}.{name}' not in listed
+        if listed.isdisjoint({f'{uses.CLASS}.{name}', f'{cls}.{name}'})
         and nova.has(module, f'{cls}.{name}')
     ]

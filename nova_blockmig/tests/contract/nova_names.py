@@ -60,7 +60,7 @@ def _of(
     )
 
 
-OVERRIDDEN = _of(
+_METHODS = _of(
     DRIVER,
     'LibvirtDriver',
     {
@@ -152,6 +152,25 @@ OVERRIDDEN = _of(
     },
 )
 
+OVERRIDDEN = (
+    *_METHODS,
+    Name(
+        DRIVER,
+        'LibvirtDriver.cleanup_host',
+        'self, host',
+        'the service ends: so does a flattening',
+        since=33,
+    ),
+    # As long as the base class's was enough.
+    Name(
+        'nova.virt.driver',
+        'ComputeDriver.cleanup_host',
+        'self, host',
+        'the service ends: so does a flattening',
+        until=32,
+    ),
+)
+
 USED = (
     *_of(
         DRIVER,
@@ -236,6 +255,7 @@ USED = (
             '_domain': (None, 'migrated with flags that Nova does not set'),
             '__init__': ('self, domain', 'a guest of a wrapped domain'),
             'get_all_disks': ('self', 'the disks whose copy is watched'),
+            'is_active': ('self', 'whether the guest is still here'),
             'get_job_info': ('self', 'gets the bytes of the disks as well'),
             'migrate_configure_max_downtime': (
                 'self, mstime',
@@ -352,6 +372,10 @@ USED = (
             'fetch_raw_image': (
                 'context, target, image_id, trusted_certs=None',
                 'kernel and ramdisk as spawn fetches them',
+            ),
+            'get_instance_path': (
+                'instance, relative=False',
+                'where the mark of a half-made directory is',
             ),
             'get_instance_path_at_destination': (
                 'instance, migrate_data=None',

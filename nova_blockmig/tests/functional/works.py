@@ -186,7 +186,7 @@ def _flatten(path: pathlib.Path) -> None:
         allocated_bytes=0,
     )
     flatten.flatten(
-        INSTANCE, guest, disk, 'a test', lambda: False, lambda *job: None
+        INSTANCE, guest, disk, 'a test', lambda: None, lambda *job: None
     )
 
 

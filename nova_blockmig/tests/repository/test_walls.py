@@ -43,9 +43,10 @@ ROOMS: dict[str, tuple[str, ...]] = {
         'nova_blockmig.version',
         'eventlet.tpool',
         'oslo_',
-        # Nova's objects, exceptions, options and image code, and the
-        # module that libvirt is taken from.
+        # Nova's objects, exceptions, options and image code, what writes an
+        # instance's events, and the module that libvirt is taken from.
         'nova.compute.task_states',
+        'nova.compute.utils',
         'nova.compute.vm_states',
         'nova.conf',
         'nova.context',

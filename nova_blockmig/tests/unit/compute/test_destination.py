@@ -25,6 +25,7 @@ from nova.virt.libvirt import imagecache
 from oslo_config import fixture as config_fixture
 
 from nova_blockmig.compute import destination
+from nova_blockmig.compute import directory
 from nova_blockmig.core import annotation
 from nova_blockmig.core import content
 from nova_blockmig.core import handshake
@@ -175,6 +176,10 @@ class CheckSourceTest(Case):
     def setUp(self):
         super().setUp()
         self.bdms = []
+        self.context = mock.Mock()
+        self.migration = types.SimpleNamespace(
+            id=7, migration_type='live-migration'
+        )
         self.useFixture(
             fixtures.MockPatchObject(
                 destination.objects,
@@ -185,7 +190,9 @@ class CheckSourceTest(Case):
         )
 
     def check(self, data):
-        self.destination.check_source(mock.sentinel.ctx, self.instance, data)
+        self.destination.check_source(
+            self.context, self.instance, data, self.migration
+        )
 
     def refused(self, data):
         exc = self.assertRaises(
@@ -245,6 +252,126 @@ class CheckSourceTest(Case):
         self.assertTrue(os.path.isdir(self.instance_dir))
 
 
+class LeftoverTest(CheckSourceTest):
+    """A directory that a migration of ours left half-made."""
+
+    def setUp(self):
+        super().setUp()
+        self.driver._host.get_guest.side_effect = exception.InstanceNotFound(
+            instance_id=UUID
+        )
+        self.records = [types.SimpleNamespace(id=3), self.migration]
+        self.host = 'server2'
+        for name, found in (
+            ('MigrationList', {'get_by_filters': lambda *args: self.records}),
+            ('Instance', {'get_by_uuid': lambda *args: self}),
+        ):
+            self.useFixture(
+                fixtures.MockPatchObject(
+                    directory.objects,
+                    name,
+                    create=True,
+                    new=mock.Mock(**found),
+                )
+            )
+
+    def cut_off(self, instance=None):
+        self.write(f'{UUID}/disk', b'half')
+        directory.mark(
+            self.instance_dir, instance or self.instance, 'server-02'
+        )
+
+    def assert_kept(self):
+        message = self.refused(self.data())
+        self.assertIn('already exists', message)
+        self.assertTrue(os.path.exists(f'{self.instance_dir}/disk'))
+
+    def test_it_is_removed(self):
+        self.cut_off()
+        log = self.useFixture(fixtures.FakeLogger())
+        self.check(self.data())
+        self.assertEqual([], os.listdir(self.path))
+        self.assertIn('server-02', log.output)
+
+    def test_the_destination_makes_the_mark_and_the_arrival_removes_it(self):
+        os.mkdir(self.instance_dir)
+        self.destination.prepare(
+            self.instance, self.instance_dir, [], 'server2'
+        )
+        self.assertEqual([directory.MARK], os.listdir(self.instance_dir))
+        self.check(self.data())
+        os.mkdir(self.instance_dir)
+        self.destination.prepare(
+            self.instance, self.instance_dir, [], 'server2'
+        )
+        self.destination.arrived(self.instance, None, True)
+        self.assertEqual([], os.listdir(self.instance_dir))
+
+    def test_without_our_mark(self):
+        self.write(f'{UUID}/disk', b'half')
+        self.assert_kept()
+
+    def test_a_mark_that_says_nothing(self):
+        for text in (b'', b'[]', b'{}', b'\xff', b'{"instance": 1}'):
+            self.write(f'{UUID}/disk', b'half')
+            self.write(f'{UUID}/{directory.MARK}', text)
+            self.assert_kept()
+
+    def test_a_mark_of_another_instance(self):
+        self.cut_off(types.SimpleNamespace(uuid='other'))
+        self.assert_kept()
+
+    def test_a_mark_of_another_host(self):
+        self.cut_off()
+        nova.conf.CONF.set_override('host', 'server-03')
+        self.assert_kept()
+
+    def test_a_link_to_another_place(self):
+        self.cut_off()
+        os.rename(self.instance_dir, f'{self.path}/elsewhere')
+        os.symlink(f'{self.path}/elsewhere', self.instance_dir)
+        self.assert_kept()
+
+    def test_shared_storage(self):
+        self.cut_off()
+        self.check(self.data(is_shared_instance_path=True))
+        self.assertTrue(os.path.exists(f'{self.instance_dir}/disk'))
+
+    def test_libvirt_has_the_domain(self):
+        self.cut_off()
+        self.driver._host.get_guest.side_effect = None
+        self.assert_kept()
+
+    def test_libvirt_does_not_answer(self):
+        self.cut_off()
+        self.driver._host.get_guest.side_effect = (
+            exception.HypervisorUnavailable()
+        )
+        self.assert_kept()
+
+    def test_nova_says_that_the_instance_is_here(self):
+        self.cut_off()
+        self.host = 'server-01'
+        self.assert_kept()
+
+    def test_a_newer_migration(self):
+        self.cut_off()
+        self.records.append(types.SimpleNamespace(id=8))
+        self.assert_kept()
+
+    def test_a_migration_of_another_kind(self):
+        self.cut_off()
+        self.migration.migration_type = 'migration'
+        self.assert_kept()
+
+    def test_it_cannot_be_removed(self):
+        self.cut_off()
+        self.useFixture(
+            fixtures.MockPatch('shutil.rmtree', side_effect=OSError(30, 'ro'))
+        )
+        self.assert_kept()
+
+
 class DirectoryTest(Case):
     def test_one_that_was_there_is_kept_once(self):
         os.mkdir(self.instance_dir)
@@ -272,7 +399,7 @@ class DirectoryTest(Case):
 
     def test_what_nova_is_told_instead(self):
         data = self.data()
-        spared = destination.without_own_directory(data)
+        spared = directory.spared(data)
         self.assertTrue(spared.is_shared_instance_path)
         self.assertFalse(data.is_shared_instance_path)
 
@@ -321,6 +448,14 @@ class PrepareTest(Case):
             name, note, virt_disk_size=annotation.NEEDS_BLOCKMIG, **kwargs
         )
 
+    def made(self):
+        """What is in the directory beside the mark."""
+        return [
+            name
+            for name in os.listdir(self.instance_dir)
+            if name != directory.MARK
+        ]
+
     def prepare(self, *infos, source='server2'):
         return self.destination.prepare(
             self.instance, self.instance_dir, list(infos), source
@@ -360,7 +495,7 @@ class PrepareTest(Case):
     def test_a_disk_smaller_than_its_content(self):
         message = self.refused(self.inline('disk.eph0', size=99))
         self.assertIn('disk.eph0', message)
-        self.assertEqual([], os.listdir(self.instance_dir))
+        self.assertEqual([], self.made())
 
     def test_an_inline_disk_has_its_size_and_no_base_for_nova(self):
         for version in (1, 2):
@@ -406,7 +541,7 @@ class PrepareTest(Case):
             message = self.refused(info)
             self.assertIn('disk.config', message)
             self.assertIn('message bus', message)
-            self.assertEqual([], os.listdir(self.instance_dir))
+            self.assertEqual([], self.made())
 
     def test_content_of_another_disk(self):
         info = self.inline('disk.eph0')
@@ -425,7 +560,7 @@ class PrepareTest(Case):
             self.inline('disk.eph0'),
             self.info('disk.swap', backing_file='swap_512'),
         )
-        self.assertEqual([], os.listdir(self.instance_dir))
+        self.assertEqual([], self.made())
 
     def test_a_disk_that_is_there_twice(self):
         self.assertIn(
@@ -455,7 +590,7 @@ class PrepareTest(Case):
         self.assertIn('No space left', message)
         self.assertIn('cannot create', message)
         self.assertNotIn('bus', message)
-        self.assertEqual([], os.listdir(self.instance_dir))
+        self.assertEqual([], self.made())
 
     def test_stock_source_that_slipped_through(self):
         for info in (
@@ -556,8 +691,8 @@ class ArrivedTest(Case):
             {'path': '/instances/x/disk', 'virt_disk_size': 1 << 30},
         ]
 
-    def arrived(self):
-        self.destination.arrived(self.instance, mock.sentinel.bdi)
+    def arrived(self, asked_for=True):
+        self.destination.arrived(self.instance, mock.sentinel.bdi, asked_for)
 
     def test_thin_disks_are_left_alone(self):
         self.arrived()
@@ -574,9 +709,25 @@ class ArrivedTest(Case):
             'fallocate', '-n', '-l', str(1 << 30), '/instances/x/disk'
         )
 
+    def test_nova_does_not_always_say_that_it_was_a_block_migration(self):
+        self.conf.config(preallocate_images='space')
+        os.mkdir(self.instance_dir)
+        directory.mark(self.instance_dir, self.instance, 'server2')
+        self.arrived(asked_for=None)
+        self.execute.assert_called_once()
+        self.assertEqual([], os.listdir(self.instance_dir))
+
+    def test_other_live_migrations_are_left_alone(self):
+        self.conf.config(preallocate_images='space')
+        self.arrived(asked_for=None)
+        self.execute.assert_not_called()
+
     def test_no_error_reaches_a_migration_that_is_done(self):
         self.conf.config(preallocate_images='space')
-        gone = exception.InstanceNotFound(instance_id=UUID)
-        self.driver._get_instance_disk_info.side_effect = gone
-        self.arrived()
+        for error in (
+            exception.InstanceNotFound(instance_id=UUID),
+            PermissionError(13, 'Permission denied'),
+        ):
+            self.driver._get_instance_disk_info.side_effect = error
+            self.arrived()
         self.execute.assert_not_called()

@@ -14,6 +14,7 @@ import types
 from unittest import mock
 
 import fixtures
+from nova import exception
 from nova.virt.libvirt import driver as libvirt_driver
 
 from nova_blockmig.compute import flatten
@@ -71,14 +72,14 @@ class FlattenTest(base.TestCase):
             for item in progress
         ]
 
-    def flatten(self, aborted=lambda: False):
+    def flatten(self, interrupted=lambda: None):
         self.reported = []
         flatten.flatten(
             mock.sentinel.instance,
             self.guest,
             DISK,
             'why',
-            aborted,
+            interrupted,
             lambda *job: self.reported.append(job),
         )
 
@@ -99,10 +100,10 @@ class FlattenTest(base.TestCase):
         self.flatten()
         self.device.rebase.assert_not_called()
 
-    def test_abort_ends_the_job(self):
+    def test_an_interruption_ends_the_job(self):
         self.jobs(None, 1, 2)
-        answers = iter([False, True])
-        message = self.failed(aborted=lambda: next(answers))
+        answers = iter([None, 'the migration was aborted'])
+        message = self.failed(interrupted=lambda: next(answers))
         self.assertIn('aborted', message)
         self.device.abort_job.assert_called_once_with()
 
@@ -119,6 +120,35 @@ class FlattenTest(base.TestCase):
             'qcow2', 3, 1 << 30, 1 << 20, '/_base/ephemeral_1_x', 'raw'
         )
         self.assertIn('before it was done', self.failed())
+
+    def test_a_header_that_qemu_img_has_to_read(self):
+        self.jobs(None, 50, None)
+        self.header = None
+        info = types.SimpleNamespace(
+            virtual_size=1 << 30,
+            disk_size=1 << 21,
+            backing_file=None,
+            backing_file_format=None,
+            format_specific={'data': {'compression-type': 'zstd'}},
+            encrypted=False,
+        )
+        self.useFixture(
+            fixtures.MockPatch(
+                'nova.virt.images.qemu_img_info', return_value=info
+            )
+        )
+        self.flatten()
+
+    def test_a_header_that_nobody_can_read(self):
+        self.jobs(None, 50, None)
+        self.header = None
+        self.useFixture(
+            fixtures.MockPatch(
+                'nova.virt.images.qemu_img_info',
+                side_effect=exception.DiskNotFound(location='/gone'),
+            )
+        )
+        self.assertIn('/gone', self.failed())
 
 
 class AbortedTest(base.TestCase):

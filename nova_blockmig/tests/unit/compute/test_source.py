@@ -65,8 +65,15 @@ class Case(base.TestCase):
         conf = self.useFixture(config_fixture.Config(nova.conf.CONF))
         conf.config(instances_path=self.path, host='server2')
         self.instance = types.SimpleNamespace(
-            uuid=UUID, image_ref=IMAGE, vm_state='active'
+            uuid=UUID,
+            image_ref=IMAGE,
+            vm_state='active',
         )
+        self.report = self.useFixture(
+            fixtures.MockPatch(
+                'nova_blockmig.compute.ending.report_preparation'
+            )
+        ).mock
         self.headers: dict[str, headers.ImageHeader] = {}
         self.useFixture(
             fixtures.MonkeyPatch(
@@ -95,7 +102,10 @@ class Case(base.TestCase):
         guest.get_config.side_effect = lambda: types.SimpleNamespace(
             devices=self.devices
         )
+        guest._domain.listAllSnapshots.return_value = []
+        guest._domain.listAllCheckpoints.return_value = []
         self.driver._image_api.get.return_value = {'status': 'active'}
+        self.driver._image_api.download.return_value = iter([b'data'])
         self.source = source.Source(self.driver, model.Policy())
         self.keys = sealing.KeyPair()
 
@@ -635,6 +645,59 @@ class DiskInfoTest(Case):
         flattened.assert_called_once()
         self.assertEqual('disk.eph0', flattened.call_args.args[2].name)
         self.assertEqual(model.TransferMethod.COPY, notes['disk.eph0'].method)
+
+    def test_an_abort_is_left_to_nova(self):
+        self.check()
+        self.assertEqual([], self.disk_info(aborted=lambda: True))
+        self.report.assert_not_called()
+
+    def flattening(self):
+        """A migration that waits for QEMU, until it is interrupted."""
+        self.source = source.Source(
+            self.driver, model.Policy(max_inline_bytes=20)
+        )
+        guest = self.driver._host.get_guest.return_value
+        self.device = guest.get_block_device.return_value
+        self.device.get_job_info.return_value = mock.Mock(cur=1, end=2)
+        self.polled = self.useFixture(fixtures.MockPatch('time.sleep')).mock
+        self.useFixture(
+            fixtures.MockPatch(
+                'nova_blockmig.compute.progress.FlattenProgress._save'
+            )
+        )
+        self.check()
+
+    def test_a_flattening_that_is_aborted_is_left_to_nova(self):
+        self.flattening()
+        answers = iter([False, False, True, True, True])
+        self.assertEqual([], self.disk_info(aborted=lambda: next(answers)))
+        self.assertEqual(2, self.polled.call_count)
+        self.device.abort_job.assert_called_once_with()
+        self.report.assert_not_called()
+
+    def test_a_flattening_does_not_hold_the_service(self):
+        self.flattening()
+        gone = []
+
+        def stop(seconds):
+            self.source.stop()
+            gone.append('all that is waited for')
+
+        self.polled.side_effect = stop
+        exc = self.assertRaises(
+            exception.MigrationError,
+            self.disk_info,
+            aborted=lambda: bool(gone),
+        )
+        self.assertIn('stopped', str(exc))
+        self.device.abort_job.assert_called_once_with()
+
+    def test_why_it_failed_is_in_the_events(self):
+        exc = self.assertRaises(exception.MigrationError, self.disk_info)
+        self.report.assert_called_once()
+        instance, reason = self.report.call_args.args
+        self.assertIs(self.instance, instance)
+        self.assertIn(reason, str(exc))
 
     def test_a_stock_destination_gets_stock_disk_info(self):
         self.devices = self.devices[:1]

@@ -59,6 +59,31 @@ class TravelTest(base.TestCase):
         self.assertEqual(model.TransferMethod.FETCH, method(IMAGE, BLOCKMIG))
         self.assertEqual(model.TransferMethod.FETCH, method(IMAGE, IN_TREE))
 
+    def test_root_disk_of_an_iso_image_is_fetched(self):
+        iso = disk(
+            'disk',
+            model.BaseKind.IMAGE,
+            read_only=True,
+            allocated_bytes=200704,
+        )
+        for peer in plan.Peer:
+            for full_copy in (False, True):
+                facts = plan.Facts(destination=peer, full_copy=full_copy)
+                self.assertEqual(
+                    model.TransferMethod.FETCH, method(iso, facts)
+                )
+            facts = plan.Facts(destination=peer, image_available=False)
+            self.assertEqual(model.TransferMethod.REFUSE, method(iso, facts))
+
+    def test_read_only_disk_that_was_written_to_is_refused(self):
+        iso = disk(
+            'disk',
+            model.BaseKind.IMAGE,
+            read_only=True,
+            allocated_bytes=2 << 20,
+        )
+        self.assertEqual(model.TransferMethod.REFUSE, method(iso, BLOCKMIG))
+
     def test_image_that_left_glance_is_flattened(self):
         for peer in plan.Peer:
             facts = plan.Facts(destination=peer, image_available=False)

@@ -1,0 +1,264 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""How a copy ends that does not end well.
+
+Nova's monitor decides by what libvirt says of the job, and rolls back. Three
+things are added. What libvirt raised goes into the instance's events, not
+through the monitor: since Nova 32.2 it would be raised again after the
+rollback, and put an instance that runs as before into ERROR. A libvirtd that
+is restarted is asked again. And a guest that ended on the source in mid-copy
+did not leave: Nova takes every domain that is shut off for one that has
+arrived, and would remove the only whole disks.
+"""
+
+from collections.abc import Callable
+from collections.abc import Iterator
+import contextlib
+import time
+from typing import Any
+
+from nova import exception
+from nova.compute import utils as compute_utils
+import nova.conf
+from nova.virt.libvirt import driver as libvirt_driver
+from oslo_context import context as request_context
+from oslo_log import log as logging
+
+CONF = nova.conf.CONF
+LOG = logging.getLogger(__name__)
+
+COPY = 'copy'
+ENDED_ON_SOURCE = 'ended_on_source'
+PREPARE = 'prepare'
+
+_ENDED = (
+    'the guest ended on the source before it was moved; its disks are there '
+    'as it left them'
+)
+_MOST_RESTARTS = 3
+_RESTART_SECONDS = 60
+"""How long libvirtd may take to answer again."""
+
+# libvirt's stable ABI; Nova's fake libvirt does not have all of the names.
+_OPERATION_ABORTED = 78  # VIR_ERR_OPERATION_ABORTED
+_SHUTOFF, _CRASHED = 5, 6  # virDomainState
+_SHUTOFF_MIGRATED = 4  # virDomainShutoffReason
+
+
+@contextlib.contextmanager
+def reporting_copy(context: Any, instance: Any) -> Iterator[None]:
+    """Put what libvirt's migration raises into the instance's events.
+
+    Nothing is raised: the monitor finds out by itself that the job is over.
+    A deliberate abort is no error, and Nova's record of it says enough.
+    """
+    try:
+        yield
+    except Exception as exc:
+        LOG.error('The copy of the guest failed: %s', exc, instance=instance)
+        if _aborted(exc):
+            return
+        report(context, instance, COPY, str(exc))
+
+
+def report(context: Any, instance: Any, step: str, reason: str) -> None:
+    """Let ``openstack server event show`` tell why a migration failed.
+
+    For what happens after Nova has noted the request itself as done.
+    Never raises: the failure is what has to be dealt with.
+
+    :param step: of the migration; becomes part of the event's name.
+    """
+    failure = exception.MigrationError(reason=reason)
+    try:
+        with compute_utils.EventReporter(
+            context,
+            f'compute_live_migration_{step}',
+            CONF.host,
+            instance.uuid,
+            graceful_exit=True,
+        ):
+            raise failure
+    except Exception as exc:
+        if exc is not failure:
+            LOG.warning(
+                'Unable to note in the events why it failed: %s',
+                exc,
+                instance=instance,
+            )
+
+
+def report_preparation(instance: Any, reason: str) -> None:
+    """The same for what the source does before it copies.
+
+    Nova's disk info is asked for without a context.
+    """
+    report(request_context.get_current(), instance, PREPARE, reason)
+
+
+class Monitor:
+    """Nova's ``_live_migration_monitor``, for a block migration.
+
+    :param monitor: Nova's own.
+    :param host: nova.virt.libvirt.host.Host of the driver.
+    :param watching: gives the monitor a guest that tells the bytes of its
+        disks.
+    """
+
+    def __init__(
+        self,
+        monitor: Callable[..., None],
+        host: Any,
+        watching: Callable[..., contextlib.AbstractContextManager[Any]],
+    ) -> None:
+        self._monitor = monitor
+        self._host = host
+        self._watching = watching
+        self._decided = False
+
+    def __call__(
+        self,
+        context: Any,
+        instance: Any,
+        guest: Any,
+        dest: Any,
+        post: Callable[..., None],
+        recover: Callable[..., None],
+        block_migration: Any,
+        migrate_data: Any,
+        future: Any,
+        disk_paths: Any,
+    ) -> None:
+        """Watch the job to its end, also if libvirtd is restarted meanwhile.
+
+        :raises libvirtError: it cannot be found out how the job ended; the
+            files on both hosts are left as they are.
+        """
+        with self._watching(
+            instance, dest, guest, disk_paths, migrate_data
+        ) as watched:
+            self._watch(
+                instance,
+                watched,
+                lambda: self._monitor(
+                    context,
+                    instance,
+                    watched,
+                    dest,
+                    self._unless_ended_here(
+                        watched, watched.saving_as_done(post), recover
+                    ),
+                    self._deciding(recover),
+                    block_migration,
+                    migrate_data,
+                    future,
+                    disk_paths,
+                ),
+            )
+
+    def _watch(
+        self, instance: Any, guest: Any, monitor: Callable[[], None]
+    ) -> None:
+        left = _MOST_RESTARTS
+        while True:
+            try:
+                monitor()
+            except libvirt_driver.libvirt.libvirtError as exc:
+                if self._decided or not left:
+                    raise
+                LOG.warning(
+                    'libvirt does not tell of the migration: %s',
+                    exc,
+                    instance=instance,
+                )
+                guest._domain = self._domain_found_again(instance, exc)
+                left -= 1
+            else:
+                return
+
+    def _domain_found_again(self, instance: Any, lost: Exception) -> Any:
+        """The domain, from a connection to libvirt that is new if need be."""
+        deadline = time.monotonic() + _RESTART_SECONDS
+        while True:
+            time.sleep(1)
+            try:
+                return self._host.get_guest(instance)._domain
+            except exception.InstanceNotFound as exc:
+                raise lost from exc
+            except exception.NovaException as exc:
+                if time.monotonic() > deadline:
+                    raise lost from exc
+
+    def _deciding(self, method: Callable[..., None]) -> Callable[..., None]:
+        """A method of the manager's; what it raises is not the monitor's."""
+
+        def decided(*args: Any, **kwargs: Any) -> None:
+            self._decided = True
+            method(*args, **kwargs)
+
+        return decided
+
+    def _unless_ended_here(
+        self,
+        guest: Any,
+        post: Callable[..., None],
+        recover: Callable[..., None],
+    ) -> Callable[..., None]:
+        """Nova's post method, for a guest that may have ended here."""
+
+        def post_or_recover(
+            context: Any,
+            instance: Any,
+            dest: Any,
+            block_migration: Any,
+            migrate_data: Any,
+        ) -> None:
+            here = ended_here(guest)
+            self._decided = True
+            if not here:
+                post(context, instance, dest, block_migration, migrate_data)
+                return
+            LOG.error('Not migrated: %s', _ENDED, instance=instance)
+            try:
+                recover(context, instance, dest, migrate_data)
+            finally:
+                report(context, instance, ENDED_ON_SOURCE, _ENDED)
+
+        return post_or_recover
+
+
+def ended_here(guest: Any) -> bool:
+    """Whether the guest's domain is shut off, and not because it was moved.
+
+    libvirt removes the domain of a guest that has left, or says that it was
+    migrated where it could not remove it.
+    """
+    libvirt = libvirt_driver.libvirt
+    try:
+        if guest.is_active():
+            return False
+        state, reason = guest._domain.state()[:2]
+    except libvirt.libvirtError as exc:
+        if exc.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+            return False
+        raise
+    if state == _SHUTOFF:
+        return bool(reason != _SHUTOFF_MIGRATED)
+    return bool(state == _CRASHED)
+
+
+def _aborted(exc: Exception) -> bool:
+    return (
+        isinstance(exc, libvirt_driver.libvirt.libvirtError)
+        and exc.get_error_code() == _OPERATION_ABORTED
+    )
