@@ -22,8 +22,11 @@ from nova_blockmig.core import operator_errors
 
 
 @contextlib.contextmanager
-def sentence() -> Iterator[None]:
-    """One sentence for whatever goes wrong on the way."""
+def sentence(*, asked_to_act: bool = False) -> Iterator[None]:
+    """One sentence for whatever goes wrong on the way.
+
+    :param asked_to_act: whether a no is an answer; else it is none.
+    """
     try:
         yield
     except (
@@ -53,7 +56,7 @@ def sentence() -> Iterator[None]:
         status = error.status_code or 0
         kind = (
             operator_errors.No
-            if 400 <= status < 500 and status not in (401, 404)
+            if asked_to_act and 400 <= status < 500 and status != 401
             else operator_errors.CannotAsk
         )
         raise kind(f'Nova says: {_first_line(error)}') from error

@@ -147,9 +147,7 @@ class Mover:
             self._set(entry, State.GONE, 'it was deleted meanwhile')
             return
         if server.task:
-            running = self._cloud.progress(entry.id)
-            if running is not None:
-                self._running[entry.id] = running
+            self._see(entry)
             return
         done = self._task.is_done(server)
         if done and server.status == 'VERIFY_RESIZE':
@@ -167,6 +165,13 @@ class Mover:
             self._set(entry, State.PLANNED, '', quiet=True)
         else:
             self._failed(entry, server, self._cloud.reason(entry.id))
+
+    def _see(self, entry: drain_record.Entry) -> None:
+        """Its figures are for show: to miss them once does not matter."""
+        with contextlib.suppress(operator_errors.OperatorError):
+            running = self._cloud.progress(entry.id)
+            if running is not None:
+                self._running[entry.id] = running
 
     def _source_is_busy(self, entry: drain_record.Entry) -> bool:
         """Whether Nova still clears up; not for ever."""

@@ -222,14 +222,14 @@ class SdkCloud:
             marker = {'marker': last.get('uuid') or last['id']}
 
     def _put(self, path: str, body: Mapping[str, Any]) -> None:
-        with api_errors.sentence():
+        with api_errors.sentence(asked_to_act=True):
             response = self._connection.compute.put(
                 path, json=body, microversion=VERSION
             )
             sdk_exceptions.raise_from_response(response)
 
     def _act(self, server_id: str, body: Mapping[str, Any]) -> None:
-        with api_errors.sentence():
+        with api_errors.sentence(asked_to_act=True):
             response = self._connection.compute.post(
                 f'/servers/{server_id}/action',
                 json=body,

@@ -312,6 +312,16 @@ class TestInterrupted(DrainTestCase):
 
         self.useFixture(fixtures.MockPatchObject(self.cloud, 'server', server))
 
+    def test_figures_that_cannot_be_had_do_not_matter(self) -> None:
+        self.cloud.add('a', 'server2')
+        error = operator_errors.CannotAsk('no figures')
+        self.useFixture(
+            fixtures.MockPatchObject(
+                self.cloud, 'progress', mock.Mock(side_effect=error)
+            )
+        )
+        self.assertEqual(0, self.drain())
+
     def test_two_at_once(self) -> None:
         with record_file.alone(self.path):
             self.assertEqual(2, self.drain())

@@ -146,7 +146,7 @@ class TestSdkCloud(base.TestCase):
         for answer, code, words in (
             (403, 2, 'no right'),
             (500, 2, 'Nova says'),
-            (409, 1, 'Nova says'),
+            (400, 2, 'Nova says'),
             (keystone_exceptions.ConnectFailure('refused'), 2, 'refused'),
             (keystone_exceptions.Unauthorized(), 2, 'Keystone'),
             (keystone_exceptions.MissingRequiredOptions([]), 2, 'OS_CLOUD'),
