@@ -13,25 +13,33 @@
 """``history``: the live migrations of the past."""
 
 import argparse
+from collections.abc import Iterable
+from collections.abc import Iterator
+import pathlib
 
 from nova_blockmig.cmd import cloud
 from nova_blockmig.cmd import command
 from nova_blockmig.cmd import moving
 from nova_blockmig.cmd import screen
 from nova_blockmig.core import migration_progress
+from nova_blockmig.core import migration_record
 from nova_blockmig.core import operator_errors
+from nova_blockmig.core import past_migrations
 from nova_blockmig.core import since
+from nova_blockmig.core import verdict
 
 COLUMNS = (
     'begun', 'instance', 'source', 'destination', 'result', 'seconds',
-    'reason',
+    'copied', 'rate', 'downtime', 'reason',
 )  # fmt: skip
 
 
 class History(command.Listed):
     """List past live migrations, the latest first.
 
-    With the reason of those that failed, as far as Nova remembers it.
+    With the reason of those that failed, as far as Nova remembers it. Bytes,
+    rate and downtime are in the logs of nova-compute, which --compute-log
+    reads.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -51,6 +59,15 @@ class History(command.Listed):
             metavar='WHEN',
             help='such as 2h, 7d, or a date in UTC (default: ever)',
         )
+        parser.add_argument(
+            '--compute-log',
+            action='append',
+            type=pathlib.Path,
+            default=[],
+            metavar='FILE',
+            help="a log of a source's nova-compute, for bytes, rate and "
+            'downtime; may be given more than once, the oldest first',
+        )
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> moving.Table:
@@ -63,6 +80,13 @@ class History(command.Listed):
         cloud_ = self.cloud()
         if parsed_args.server:
             filters['server_id'] = cloud_.find_server(parsed_args.server).id
+        past = [
+            record
+            for record in cloud_.migrations(**filters)
+            if record.kind == 'live-migration'
+        ]
+        logged = past_migrations.in_lines(_lines(parsed_args.compute_log))
+        found = past_migrations.matched(past, logged)
         return COLUMNS, [
             (
                 since.iso(record.created),
@@ -71,11 +95,38 @@ class History(command.Listed):
                 record.destination,
                 record.status,
                 round(record.seconds) if record.ended else '',
+                *_figures(found.get(record.id)),
                 _reason(cloud_, record),
             )
-            for record in cloud_.migrations(**filters)
-            if record.kind == 'live-migration'
+            for record in past
         ]
+
+
+def _lines(paths: Iterable[pathlib.Path]) -> Iterator[str]:
+    for path in paths:
+        try:
+            with path.open(encoding='utf-8', errors='replace') as log:
+                yield from log
+        except OSError as error:
+            raise operator_errors.CannotAsk(
+                f'{path} cannot be read: {error.strerror}'
+            ) from error
+
+
+def _figures(
+    record: migration_record.MigrationRecord | None,
+) -> tuple[str, str, str]:
+    """Bytes, rate and downtime for people."""
+    if record is None:
+        return '', '', ''
+    copied = past_migrations.copied_bytes(record)
+    rate = int(copied / record.seconds) if record.seconds else 0
+    downtime = record.downtime_ms
+    return (
+        verdict.human(copied),
+        f'{verdict.human(rate)}/s' if rate else '',
+        '' if downtime is None else f'{downtime} ms',
+    )
 
 
 def _moment(text: str) -> float:

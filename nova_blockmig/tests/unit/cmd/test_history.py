@@ -11,7 +11,11 @@
 # under the License.
 
 import json
+import pathlib
 
+import fixtures
+
+from nova_blockmig.core import migration_record
 from nova_blockmig.tests.unit.cmd import test_command
 
 
@@ -34,6 +38,28 @@ class TestHistory(test_command.CommandTestCase):
         self.assertEqual('error', row['result'])
         self.assertEqual('does not fit', row['reason'])
         self.assertEqual('1970-01-12T13:46:40Z', row['begun'])
+
+    def test_figures_of_a_log(self) -> None:
+        del self.cloud.fails['a', 'server-01']
+        self.cloud.migrate_live('a', 'server-01')
+        self.clock.sleep(20)
+        self.cloud.server('a')
+        record = migration_record.MigrationRecord(
+            'a', 'server2', 'server-01', 'completed', 8.0, downtime_ms=42,
+            disks=(migration_record.DiskRecord('disk', 'x', 2**30),),
+        )  # fmt: skip
+        log = pathlib.Path(self.useFixture(fixtures.TempDir()).join('log'))
+        log.write_text(f'2026 INFO nova {record.to_line()}\n')
+        self.run_command('history', '-f', 'json', '--compute-log', str(log))
+        done, failed = json.loads(self.out)
+        self.assertEqual(
+            ('1 GiB', '128 MiB/s', '42 ms'),
+            (done['copied'], done['rate'], done['downtime']),
+        )
+        self.assertEqual('', failed['copied'])
+        self.assertEqual(
+            2, self.run_command('history', '--compute-log', '/no/log')
+        )
 
     def test_of_one(self) -> None:
         self.assertEqual(0, self.run_command('history', 'b', '-f', 'json'))

@@ -1,0 +1,52 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+from typing import Any
+
+from nova_blockmig.core import migration_progress
+from nova_blockmig.core import migration_record
+from nova_blockmig.core import past_migrations
+from nova_blockmig.tests.unit import base
+
+
+def nova(number: int, status: str = 'completed') -> object:
+    return migration_progress.Migration(
+        number, f'u{number}', 'vm', status, 'a', 'b'
+    )
+
+
+def line(result: str, seconds: float) -> str:
+    record = migration_record.MigrationRecord('vm', 'a', 'b', result, seconds)
+    return f'INFO {record.to_line()}'
+
+
+class TestPast(base.TestCase):
+    def seconds(self, past: list[Any], *lines: str) -> dict[int, float]:
+        logged = past_migrations.in_lines(lines)
+        found = past_migrations.matched(past, logged)
+        return {number: record.seconds for number, record in found.items()}
+
+    def test_the_latest_belongs_to_the_latest(self) -> None:
+        past = [nova(3), nova(2), nova(1)]
+        lines = line('completed', 20.0), 'else', line('completed', 30.0)
+        self.assertEqual({3: 30.0, 2: 20.0}, self.seconds(past, *lines))
+
+    def test_who_was_refused_has_no_line(self) -> None:
+        past = [nova(3), nova(2, 'error'), nova(1)]
+        lines = line('completed', 10.0), line('completed', 30.0)
+        self.assertEqual({3: 30.0, 1: 10.0}, self.seconds(past, *lines))
+
+    def test_other_ways_do_not_mix(self) -> None:
+        past = [
+            migration_progress.Migration(2, 'u', 'vm', 'completed', 'b', 'a')
+        ]
+        self.assertEqual({}, self.seconds(past, line('completed', 1.0)))
