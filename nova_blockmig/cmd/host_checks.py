@@ -31,7 +31,9 @@ from nova_blockmig import conf
 from nova_blockmig import version
 from nova_blockmig.compute import flags
 from nova_blockmig.compute import images_type
+from nova_blockmig.compute import known_versions
 from nova_blockmig.core import host_findings
+from nova_blockmig.core import known_bad
 from nova_blockmig.host import files
 
 MIB = 2**20
@@ -117,7 +119,31 @@ def libvirtd(config: Any) -> host_findings.Finding:
             host_findings.Level.BAD, f'nova-compute would not start: {error}'
         )
     versions = 'libvirt {}, QEMU {}'.format(*map(_dotted, found))
+    if defects := _defects(config, *found):
+        return defects
     return host_findings.good(f'{versions}; they take the flags in force.')
+
+
+def _defects(
+    config: Any, libvirt_version: int, qemu_version: int
+) -> host_findings.Finding | None:
+    """What is known of these versions, whatever brings it out."""
+    here = known_versions.versions(libvirt_version, qemu_version)
+    when = set(known_bad.When)
+    if not config.libvirt.live_migration_with_native_tls:
+        when.discard(known_bad.When.TLS)
+    names = config.blockmig.block_migration_flag or ()
+    if not any('SYNCHRONOUS_WRITES' in name for name in names):
+        when.discard(known_bad.When.SYNCHRONOUS_WRITES)
+    entries = known_bad.found(here, when)
+    if not entries:
+        return None
+    worst = known_bad.Action.REFUSE_START
+    bad = any(entry.action is worst for entry in entries)
+    return host_findings.Finding(
+        host_findings.Level.BAD if bad else host_findings.Level.CARE,
+        ' '.join(entry.sentence(here[entry.product]) for entry in entries),
+    )
 
 
 def _computed() -> int:

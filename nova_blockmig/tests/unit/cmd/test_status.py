@@ -42,7 +42,7 @@ class StatusTestCase(base.TestCase):
         conf.register_opts(nova.conf.CONF)
         self.config.register_cli_opts(status.OPTIONS)
         self.connection = mock.Mock()
-        self.connection.getLibVersion.return_value = 11003000
+        self.connection.getLibVersion.return_value = 12000000
         self.connection.getVersion.return_value = 10000013
         self.libvirt = mock.Mock(libvirtError=FakeError)
         self.libvirt.openReadOnly.return_value = self.connection
@@ -58,7 +58,7 @@ class TestChecks(StatusTestCase):
     def test_libvirtd(self) -> None:
         found = host_checks.libvirtd(nova.conf.CONF)
         self.assertIs(GOOD, found.level, found.text)
-        self.assertIn('libvirt 11.3.0, QEMU 10.0.13', found.text)
+        self.assertIn('libvirt 12.0.0, QEMU 10.0.13', found.text)
         self.connection.close.assert_called_once_with()
 
     def test_libvirt_that_nova_has_not_imported(self) -> None:
@@ -67,6 +67,12 @@ class TestChecks(StatusTestCase):
         with mock.patch.dict(sys.modules, libvirt=self.libvirt):
             found = host_checks.libvirtd(nova.conf.CONF)
         self.assertIs(GOOD, found.level, found.text)
+
+    def test_versions_with_known_defects(self) -> None:
+        self.connection.getVersion.return_value = 8002002
+        found = host_checks.libvirtd(nova.conf.CONF)
+        self.assertIs(CARE, found.level)
+        self.assertIn('QEMU 8.2.2', found.text)
 
     def test_libvirtd_is_silent(self) -> None:
         self.libvirt.openReadOnly.side_effect = FakeError('no socket')
