@@ -25,6 +25,7 @@ from nova_blockmig.compute import destination
 from nova_blockmig.compute import directory
 from nova_blockmig.compute import disk_info
 from nova_blockmig.compute import ending
+from nova_blockmig.compute import endpoint
 from nova_blockmig.compute import flags
 from nova_blockmig.compute import flatten
 from nova_blockmig.compute import image_cache
@@ -60,6 +61,9 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
     def init_host(self, host: str) -> None:
         with startup.ending_on_error(self._host):
             super().init_host(host)
+        endpoint.register(
+            self.virtapi, endpoint.Endpoint(self, self._check, self._source)
+        )
         image_cache.keep_digests()
         startup.log(conf.describe(CONF))
 

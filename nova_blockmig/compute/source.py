@@ -81,15 +81,7 @@ class Source:
             peer = self._peer(data)
             facts = self._facts(context, instance, peer)
             found = self._inspect(instance, block_device_info, facts)
-            self._assert_can_migrate(instance, found)
-            obstacles.assert_none(
-                self._driver._host.get_guest(instance),
-                [disk_plan.disk for disk_plan in found.disk_plans],
-            )
-            paused_guests.assert_may_move(
-                self._driver, context, instance, found.not_copied
-            )
-            self._assert_space_to_flatten(found)
+            self.assert_may_leave(context, instance, found)
         except errors.Refused as exc:
             raise exception.MigrationPreCheckError(reason=str(exc)) from exc
         self._agreed[instance.uuid] = agreement.Agreement(facts, peer)
@@ -98,6 +90,14 @@ class Source:
             destination=plan.Peer.BLOCKMIG if peer else plan.Peer.IN_TREE,
             filename=_marked(data.filename, peer),
         )
+
+    def look(
+        self, context: Any, instance: Any, block_device_info: Any
+    ) -> inspection.Inspection:
+        """What a destination with this driver would be sent."""
+        peer = handshake.PeerInfo(handshake.NEWEST, images_type.effective())
+        facts = self._facts(context, instance, peer)
+        return self._inspect(instance, block_device_info, facts)
 
     def disk_info(
         self,
@@ -225,6 +225,20 @@ class Source:
             block_device_info,
             facts,
         )
+
+    def assert_may_leave(
+        self, context: Any, instance: Any, found: inspection.Inspection
+    ) -> None:
+        """Raise what keeps it here, whatever the destination has."""
+        self._assert_can_migrate(instance, found)
+        obstacles.assert_none(
+            self._driver._host.get_guest(instance),
+            [disk_plan.disk for disk_plan in found.disk_plans],
+        )
+        paused_guests.assert_may_move(
+            self._driver, context, instance, found.not_copied
+        )
+        self._assert_space_to_flatten(found)
 
     def _assert_can_migrate(
         self, instance: Any, found: inspection.Inspection

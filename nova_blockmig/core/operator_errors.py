@@ -26,6 +26,10 @@ class CannotAsk(OperatorError):
     """The cloud, or a file, could not be asked at all."""
 
 
+class NotAnswered(CannotAsk):
+    """One host, of several, could not be asked."""
+
+
 class No(OperatorError):
     """It was asked, and the answer is no."""
 

@@ -355,6 +355,37 @@ USED = (
         },
     ),
     *_of(
+        'nova.manager',
+        'Manager',
+        {
+            'additional_endpoints': (
+                None,
+                'answers to whoever asks beforehand',
+            ),
+        },
+    ),
+    *_of(
+        'nova.config',
+        None,
+        {'parse_args': (None, 'nova.conf, for a command on the bus')},
+    ),
+    *_of(
+        'nova.objects',
+        None,
+        {'register_all': ('', 'records, for a command on the bus')},
+    ),
+    *_of(
+        'nova.rpc',
+        None,
+        {
+            'get_client': (
+                'target, version_cap=None, serializer=None, '
+                'call_monitor_timeout=None',
+                'asks nova-compute in our namespace',
+            ),
+        },
+    ),
+    *_of(
         'nova.virt.libvirt.migration',
         None,
         {
@@ -397,6 +428,10 @@ USED = (
         'nova.virt.driver',
         None,
         {
+            'get_block_device_info': (
+                'instance, block_device_mapping',
+                'the volumes of an instance that is asked about',
+            ),
             'block_device_info_get_mapping': (
                 'block_device_info',
                 'which devices are volumes',

@@ -1,0 +1,164 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What two hosts say when they are asked whether an instance would fit.
+
+The hosts tell what they know and what the formulas make of it; the last row,
+the disks of the one against the room of the other, is reckoned by whoever
+asks. All of it travels as plain dicts and lists.
+"""
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+import dataclasses
+from typing import Any
+
+from nova_blockmig.core import capacity
+from nova_blockmig.core import model
+from nova_blockmig.core import resource_check
+from nova_blockmig.core import verdict
+
+
+@dataclasses.dataclass(frozen=True)
+class Destination:
+    """What a destination answers.
+
+    :ivar images_type: which disks it makes.
+    :ivar over_commit: how the disks are to be compared.
+    :ivar rows: RAM and the image base.
+    :ivar disk: what there is for the disks; None if that is not checked.
+    :ivar flags: names of libvirt's flags for a block migration from it.
+    :ivar record: its compute_nodes record, as far as the check reads it.
+    """
+
+    host: str
+    version: str
+    images_type: str
+    over_commit: model.OverCommit
+    rows: tuple[verdict.Row, ...]
+    disk: verdict.Available | None
+    flags: tuple[str, ...]
+    record: Mapping[str, Any]
+
+    def to_plain(self) -> dict[str, Any]:
+        """For the message bus."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> 'Destination':
+        """From the message bus; fields of a newer version are left out."""
+        disk = plain['disk']
+        return cls(
+            host=plain['host'],
+            version=plain['version'],
+            images_type=plain['images_type'],
+            over_commit=model.OverCommit(plain['over_commit']),
+            rows=tuple(_row(row) for row in plain['rows']),
+            disk=_available(disk) if disk else None,
+            flags=tuple(plain['flags']),
+            record=dict(plain['record']),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Disk:
+    """How one disk would travel.
+
+    :ivar added_bytes: what its base adds on the destination.
+    :ivar inline_bytes: what goes over the message bus.
+    """
+
+    name: str
+    format: str
+    virtual_bytes: int
+    allocated_bytes: int
+    added_bytes: int
+    backing_file: str | None
+    method: str
+    reason: str
+    inline_bytes: int
+
+    def need(self) -> capacity.DiskNeed:
+        """What the resource check makes of it."""
+        return capacity.DiskNeed(
+            self.name,
+            self.virtual_bytes,
+            self.allocated_bytes,
+            self.added_bytes,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """What a source answers.
+
+    :ivar flags: names of libvirt's flags for a block migration from it.
+    :ivar refusal: why the instance cannot leave; empty if it can.
+    """
+
+    host: str
+    version: str
+    images_type: str
+    flags: tuple[str, ...]
+    disks: tuple[Disk, ...]
+    refusal: str
+
+    def to_plain(self) -> dict[str, Any]:
+        """For the message bus."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> 'Source':
+        """From the message bus; fields of a newer version are left out."""
+        names = [field.name for field in dataclasses.fields(Disk)]
+        return cls(
+            host=plain['host'],
+            version=plain['version'],
+            images_type=plain['images_type'],
+            flags=tuple(plain['flags']),
+            disks=tuple(
+                Disk(**{name: disk[name] for name in names})
+                for disk in plain['disks']
+            ),
+            refusal=plain['refusal'],
+        )
+
+
+def judge(
+    instance: str, source: Source, destination: Destination
+) -> verdict.Verdict:
+    """All rows, the disks included."""
+    rows: Iterable[verdict.Row] = destination.rows
+    if destination.disk is not None:
+        needs = [disk.need() for disk in source.disks]
+        disk = resource_check.check_disk(
+            needs, destination.over_commit, destination.disk
+        )
+        rows = (*rows, disk)
+    return verdict.Verdict(instance, destination.host, tuple(rows))
+
+
+def _row(plain: Mapping[str, Any]) -> verdict.Row:
+    return verdict.Row(
+        verdict.Resource(plain['resource']),
+        plain['need_bytes'],
+        _available(plain['available']),
+        plain['unit'],
+    )
+
+
+def _available(plain: Mapping[str, Any]) -> verdict.Available:
+    return verdict.Available(
+        plain['bytes'],
+        tuple((label, amount) for label, amount in plain['terms']),
+        plain['unknown'],
+    )
