@@ -34,6 +34,7 @@ import nova
 from nova import context
 from nova import objects
 import nova.conf
+from nova.tests.fixtures import libvirt as fakelibvirt
 from nova.tests.functional.libvirt import base
 from nova.virt.libvirt import driver as libvirt_driver
 from nova.virt.libvirt import imagecache
@@ -193,11 +194,13 @@ class BlockMigrationBase(base.ServersTestBase):
         name: str,
         free: int = 100 * GIB,
         stock: bool = False,
+        memory_mb: int | None = None,
         **options: Any,
     ) -> Any:
         """Start a compute host with so many bytes free.
 
         :param stock: with Nova's own libvirt driver.
+        :param memory_mb: of the host; as much as Nova's fixture has if None.
         :param options: of nova.conf's [DEFAULT], on this host only.
         """
         driver = 'Stock' if stock else 'LibvirtDriver'
@@ -210,7 +213,11 @@ class BlockMigrationBase(base.ServersTestBase):
             'instances_path': path,
             **options,
         }
-        self.start_compute(hostname=name)
+        host_info = None
+        if memory_mb is not None:
+            # Named after another unit, but Nova takes it for MiB.
+            host_info = fakelibvirt.HostInfo(kB_mem=memory_mb)
+        self.start_compute(hostname=name, host_info=host_info)
         return self.computes[name]
 
     def set_free(self, name: str, free: int) -> None:

@@ -41,6 +41,7 @@ import testtools
 from nova_blockmig import driver as blockmig_driver
 from nova_blockmig.compute import annotations
 from nova_blockmig.compute import destination
+from nova_blockmig.compute import directory
 from nova_blockmig.compute import inspection
 from nova_blockmig.core import annotation
 from nova_blockmig.core import content
@@ -184,7 +185,7 @@ class InTreeDestinationTest(Case):
                 info,
             )
             self.assertIn(annotation.NEEDS_BLOCKMIG, str(exc))
-            self.assertEqual([], os.listdir(self.instance_dir))
+        self.assertEqual([], os.listdir(self.instance_dir))
 
     def test_it_would_have_made_one(self) -> None:
         """Without what makes it fail: the fault that this is against."""
@@ -296,7 +297,8 @@ class InTreeSourceTest(Case):
         self.assertIn('server2', str(exc))
         self.assertEqual([], self.fetched)
         self.assertEqual([], os.listdir(self.join('_base')))
-        self.assertEqual([], os.listdir(self.instance_dir))
+        # The mark goes with the directory, which Nova removes.
+        self.assertEqual([directory.MARK], os.listdir(self.instance_dir))
 
     def test_an_instance_on_its_image(self) -> None:
         self.create(self.blockmig(), self.root(IMAGE))
@@ -314,4 +316,5 @@ class InTreeSourceTest(Case):
             self.info('disk.config'),
         )
         self.assertIn('disk.config', str(exc))
-        self.assertEqual([], os.listdir(self.instance_dir))
+        # The mark goes with the directory, which Nova removes.
+        self.assertEqual([directory.MARK], os.listdir(self.instance_dir))

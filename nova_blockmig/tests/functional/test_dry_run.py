@@ -87,7 +87,7 @@ class DryRunTest(migrating.MigratingBase):
             'reservations': [
                 driver._check._reservations.current() for driver in drivers
             ],
-            'facts': [dict(driver._source._facts) for driver in drivers],
+            'facts': [dict(driver._source._agreed) for driver in drivers],
         }
 
     def test_it_says_what_the_migration_says_and_changes_nothing(self) -> None:

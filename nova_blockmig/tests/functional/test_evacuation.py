@@ -46,7 +46,11 @@ class EvacuationTest(migrating.MigratingBase):
         self.servers = [self.boot_guest() for _ in range(GUESTS)]
         # A host with ten GiB of memory more than they need would hide that
         # they are counted twice.
-        self.start_host(DESTINATION, 100 * GIB)
+        self.start_host(
+            DESTINATION,
+            100 * GIB,
+            memory_mb=(GUESTS + 4) * MEMORY_MB,
+        )
         self.cache_image(DESTINATION, self.servers[0])
         self.probe = self.boot_guest()
 
@@ -90,6 +94,15 @@ class EvacuationTest(migrating.MigratingBase):
         """How many flavors Nova's own tracker has counted there."""
         tracker = self.computes[DESTINATION].manager.rt
         return len(tracker.tracked_instances | set(tracker.tracked_migrations))
+
+    def node_id(self, cell: Any) -> dict[str, int]:
+        """What a migration record names the node by, where Nova has it."""
+        if 'dest_compute_id' not in objects.Migration.fields:
+            return {}
+        node = objects.ComputeNode.get_first_node_by_host_for_old_compat(
+            cell, DESTINATION
+        )
+        return {'dest_compute_id': node.id}
 
     def assert_offered(self, guests: int) -> None:
         """What is left beside so many of them; nothing counted twice."""
@@ -145,6 +158,7 @@ class EvacuationTest(migrating.MigratingBase):
                 source_node=SOURCE,
                 dest_compute=DESTINATION,
                 dest_node=DESTINATION,
+                **self.node_id(cell),
                 status='preparing',
                 migration_type='live-migration',
             ).create()

@@ -98,10 +98,13 @@ class Driver:
             target_dev='vda',
         )
         config = types.SimpleNamespace(devices=[device], os_type='hvm')
-        guest = types.SimpleNamespace(get_config=lambda: config)
+        guest = types.SimpleNamespace(
+            get_config=lambda: config, _domain=object()
+        )
         self._host = types.SimpleNamespace(get_guest=lambda instance: guest)
         self._image_api = types.SimpleNamespace(
-            get=lambda context, image: {'status': 'active'}
+            get=lambda context, image: {'status': 'active'},
+            download=lambda *args, **options: iter([b'image']),
         )
 
     def _get_instance_disk_info_from_config(

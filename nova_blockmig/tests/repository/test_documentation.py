@@ -13,11 +13,13 @@
 """The documentation quotes messages: they must be the program's own."""
 
 import ast
+import csv
 import pathlib
 import re
 
 from nova_blockmig.core import errors
 from nova_blockmig.core import flag_rules
+from nova_blockmig.core import known_bad
 from nova_blockmig.tests.unit import base
 
 PACKAGE = pathlib.Path(__file__).parents[2]
@@ -96,4 +98,25 @@ class FlagPageTest(base.TestCase):
         self.assertEqual(
             [(rule.flag, rule.say) for rule in flag_rules.RULES],
             [(row[0].strip('`'), row[1]) for row in said],
+        )
+
+
+class KnownBadTest(base.TestCase):
+    def test_the_table_is_the_driver_s(self) -> None:
+        """The build of the documentation writes it; it is kept beside it."""
+        with open(DOC / 'admin' / 'known-bad.csv', newline='') as file:
+            rows = [(row[0], *row[2:]) for row in csv.reader(file)][1:]
+        self.assertEqual(
+            [
+                (
+                    entry.product,
+                    entry.when,
+                    entry.consequence,
+                    entry.remedy,
+                    entry.action,
+                    entry.source,
+                )
+                for entry in known_bad.TABLE
+            ],
+            rows,
         )

@@ -31,6 +31,7 @@ from nova.virt.libvirt import imagecache
 from oslo_config import fixture as config_fixture
 
 from nova_blockmig.compute import destination
+from nova_blockmig.compute import directory
 from nova_blockmig.core import annotation
 from nova_blockmig.core import content
 from nova_blockmig.core import model
@@ -94,13 +95,14 @@ class Case(base.TestCase):
         )
 
     def made(self):
-        """Size of each file that is there, anywhere."""
+        """Size of each file that is there, anywhere, but for the mark."""
         return {
             os.path.relpath(
                 os.path.join(folder, name), self.instance_dir
             ): os.path.getsize(os.path.join(folder, name))
             for folder, _, names in os.walk(self.path)
             for name in names
+            if name != directory.MARK
         }
 
     def clean(self):

@@ -168,6 +168,7 @@ class ImageBaseTest(Case):
                 mock.sentinel.ctx,
                 self.instance,
                 self.data(name, block_migration=block_migration),
+                mock.sentinel.migration,
             )
         self.assertIsNotNone(self.told())
 

@@ -72,6 +72,7 @@ class ReleaseTest(base.TestCase):
         conf.register_opts(driver.CONF)
         started = object.__new__(driver.LibvirtDriver)
         started._host = mock.Mock()
+        started.virtapi = started._check = started._source = object()
         with mock.patch.object(
             libvirt_driver.LibvirtDriver, 'init_host', autospec=True
         ) as stock:
