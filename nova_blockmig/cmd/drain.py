@@ -66,16 +66,8 @@ class Drain(moving.Moving):
         steps = drain_plan.plan(
             cloud_.servers_on(host), task.destinations(), cold=task.cold
         )
-        if parsed_args.dry_run:
-            self.exit_code = 0 if all(step.moves for step in steps) else 1
+        if not self.agreed(cloud_, steps, f'Empty {host}?', parsed_args):
             return self.plan_table(steps)
-        self.show_plan(
-            steps,
-            moving.time_words(
-                cloud_, host, sum(s.moves for s in steps), task.at_once
-            ),
-        )
-        self.ask(f'Empty {host}?', yes=parsed_args.yes)
         with record_file.alone(self.path(parsed_args)):
             return self._drain(cloud_, service, task, steps, parsed_args)
 

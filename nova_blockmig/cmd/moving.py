@@ -126,7 +126,33 @@ class Moving(command.Listed):
             for step in steps
         ]
 
-    def show_plan(
+    def agreed(
+        self,
+        cloud_: cloud.Cloud,
+        steps: Sequence[drain_plan.Step],
+        question: str,
+        parsed_args: argparse.Namespace,
+    ) -> bool:
+        """Show the plan and ask; False if only the plan is wanted.
+
+        The exit code of a dry run says whether everybody would be moved.
+
+        :raises operator_errors.OperatorError: as :meth:`_ask`.
+        """
+        if parsed_args.dry_run:
+            self.exit_code = 0 if all(step.moves for step in steps) else 1
+            return False
+        count = sum(step.moves for step in steps)
+        self._show_plan(
+            steps,
+            _time_words(
+                cloud_, parsed_args.host, count, parsed_args.max_parallel
+            ),
+        )
+        self._ask(question, yes=parsed_args.yes)
+        return True
+
+    def _show_plan(
         self, steps: Sequence[drain_plan.Step], seconds: str
     ) -> None:
         """The plan before the question, line by line."""
@@ -144,7 +170,7 @@ class Moving(command.Listed):
             f'{len(movers)} of {len(steps)} to move, up to {size}{seconds}.'
         )
 
-    def ask(self, question: str, *, yes: bool) -> None:
+    def _ask(self, question: str, *, yes: bool) -> None:
         """Go on if the operator says so.
 
         :raises operator_errors.No: no.
@@ -228,7 +254,7 @@ class Moving(command.Listed):
         ]
 
 
-def time_words(
+def _time_words(
     cloud_: cloud.Cloud, host: str, count: int, at_once: int
 ) -> str:
     """How long it may take, if the past tells."""

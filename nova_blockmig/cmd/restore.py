@@ -59,16 +59,8 @@ class Restore(moving.Moving):
             at_once=parsed_args.max_parallel,
         )
         absent, steps = _plan(cloud_, record, task)
-        if parsed_args.dry_run:
-            self.exit_code = 0 if all(step.moves for step in steps) else 1
+        if not self.agreed(cloud_, steps, f'Fill {host} again?', parsed_args):
             return self.plan_table(steps)
-        self.show_plan(
-            steps,
-            moving.time_words(
-                cloud_, host, sum(s.moves for s in steps), task.at_once
-            ),
-        )
-        self.ask(f'Fill {host} again?', yes=parsed_args.yes)
         with record_file.alone(path):
             if not service.enabled:
                 cloud_.enable(service)
