@@ -75,19 +75,20 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
         super()._parse_migration_flags()
         connection = self._host.get_connection()
         version = connection.getLibVersion()
+        qemu_version = connection.getVersion()
         self._block_migration_flags = flags.block_migration_flags(
             libvirt_driver.libvirt,
             CONF.blockmig.block_migration_flag,
             computed=self._block_migration_flags,
             libvirt_version=version,
-            qemu_version=connection.getVersion(),
+            qemu_version=qemu_version,
             config=CONF,
         )
         flags.check_zero_detection(
             CONF.blockmig.migrate_disks_detect_zeroes, version, CONF
         )
         known_versions.check_at_start(
-            known_versions.versions(version, connection.getVersion()),
+            known_versions.versions(version, qemu_version),
             self._block_migration_flags,
         )
 

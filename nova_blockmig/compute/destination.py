@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What the destination of a block migration does, named after Nova's hooks."""
+"""What the destination of a block migration does, step by step."""
 
 from collections.abc import Iterator
 import contextlib

@@ -27,6 +27,7 @@ from nova.virt.libvirt import utils as libvirt_utils
 from oslo_log import log as logging
 from oslo_utils import units
 
+from nova_blockmig.compute import image_data
 from nova_blockmig.compute import images_type
 from nova_blockmig.compute import offload
 from nova_blockmig.core import capacity
@@ -123,6 +124,7 @@ def read_ahead(instance: Any) -> None:
 
 
 def _image_base(instance: Any) -> str | None:
+    """Where the base of the instance's image is cached, if disks have one."""
     if not instance.image_ref or images_type.effective() != 'qcow2':
         return None
     return cached_path(imagecache.get_cache_fname(instance.image_ref))
@@ -147,19 +149,12 @@ def to_fetch(
 
     :param image_api: Nova's image API.
     """
-    if not instance.image_ref or images_type.effective() != 'qcow2':
-        return None
-    if os.path.exists(
-        cached_path(imagecache.get_cache_fname(instance.image_ref))
-    ):
+    path = _image_base(instance)
+    if path is None or os.path.exists(path):
         return None
     try:
         image = image_api.get(context, instance.image_ref)
-    except (
-        exception.ImageNotFound,
-        exception.ImageNotAuthorized,
-        exception.Forbidden,
-    ):
+    except image_data.NOT_HANDED_OUT:
         return None
     except Exception as exc:
         # Glance's client and keystoneauth have dozens of them.

@@ -21,6 +21,13 @@ from oslo_log import log as logging
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
 
+NOT_HANDED_OUT = (
+    exception.ImageNotFound,
+    exception.ImageNotAuthorized,
+    exception.Forbidden,
+)
+"""What Nova's image API raises where Glance answers that it does not."""
+
 
 def available(image_api: Any, context: Any, instance: Any) -> bool:
     """Whether the destination will get the image if it has to fetch it.
@@ -35,11 +42,7 @@ def available(image_api: Any, context: Any, instance: Any) -> bool:
         return True
     try:
         image = image_api.get(context, instance.image_ref)
-    except (
-        exception.ImageNotFound,
-        exception.ImageNotAuthorized,
-        exception.Forbidden,
-    ):
+    except NOT_HANDED_OUT:
         return False
     except Exception as exc:
         # Whatever its client raises: the disk can travel without Glance.

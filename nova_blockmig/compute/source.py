@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What the source host of a block migration does, named after Nova's hooks."""
+"""What the source host of a block migration does, step by step."""
 
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -278,8 +278,9 @@ class Source:
         disk_plans = found.by(model.TransferMethod.FLATTEN)
         if disk_plans:
             self._assert_space_to_flatten(found)
-        job = self._driver, instance, disk_plans, interrupted
-        return flatten.flatten_all(*job)
+        return flatten.flatten_all(
+            self._driver, instance, disk_plans, interrupted
+        )
 
 
 def _marked(filename: str, peer: handshake.PeerInfo | None) -> str:
