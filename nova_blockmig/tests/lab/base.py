@@ -24,6 +24,7 @@ import dataclasses
 import os
 import pathlib
 import re
+import time
 from typing import Any
 
 import testtools
@@ -115,6 +116,13 @@ class LabTestCase(testtools.TestCase):
     def directory(self, host: str, instance: Any) -> pathlib.Path:
         """The instance's directory on a host."""
         return self.lab.instances_path(host) / str(instance.id)
+
+    def wait_for_removal(self, host: str, instance: Any) -> None:
+        """Wait until a host has nothing of the instance any more."""
+        deadline = time.monotonic() + 300
+        while self.directory(host, instance).exists():
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.5)
 
     def compute_service(self, host: str) -> Any:
         """Nova's record of a host's nova-compute."""
