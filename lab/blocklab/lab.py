@@ -169,11 +169,14 @@ class Lab:
         It is to be run with `credentials()` in its environment.
         """
         client, *rest = words
+        # A lab of Nova's own driver alone has nothing of ours.
+        venvs = (self.release.ours, self.release.venv)
+        places = [venv / 'bin' / client for venv in venvs]
         return [
             'nsenter',
             f'--net={self.layout.controller.network_namespace}',
             '--',
-            str(self.release.venv / 'bin' / client),
+            str(next(filter(Path.exists, places), places[-1])),
             *rest,
         ]
 

@@ -45,9 +45,9 @@ def install(layout: Layout, choices: Choices, progress: Progress) -> None:
                     roots.install(system, log)
     ours = 'blockmig' in choices.drivers.values()
     for each in (release, *(release.on(system) for system in sorted(chosen))):
-        with venvs.locked(release.name):
+        with venvs.locked(release.venv.name):
             _install_release(each, progress, log, ours=ours)
-    with venvs.locked(release.name):
+    with venvs.locked(release.venv.name):
         if choices.cinder and not venvs.has(release, 'cinder'):
             with progress.step(f'Cinder of OpenStack {release.name}'):
                 venvs.install_extra(release, 'cinder', log)

@@ -126,7 +126,7 @@ def _install(lab: Any) -> None:
 
     log = lab.layout.logs / 'install.log'
     release = lab.release
-    with venvs.locked(release.name):
+    with venvs.locked(release.venv.name):
         if not venvs.has(release, 'tempest'):
             with lab.progress.step('tempest'):
                 venvs.install_extra(release, 'tempest', log)

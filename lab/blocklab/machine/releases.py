@@ -14,7 +14,10 @@
 
 import dataclasses
 from dataclasses import dataclass
+import functools
+import hashlib
 from pathlib import Path
+import sys
 
 from blocklab.machine.errors import BadInput
 from blocklab.machine.layout import CHECKOUT
@@ -38,9 +41,29 @@ class Release:
     system: str | None = None
 
     @property
+    def packages(self) -> tuple[str, ...]:
+        """What its environment has, of the versions that are pinned."""
+        return COMPUTE_PACKAGES if self.system else PACKAGES
+
+    @property
     def venv(self) -> Path:
+        """The environment of its services, without anything of ours.
+
+        It is named after what it is made from, so that a lab never loses
+        what it runs on to one with other pins.
+        """
         suffix = f'-{self.system}' if self.system else ''
-        return VENVS / f'{self.name}{suffix}'
+        made_from = _digest(self.constraints, self.packages)
+        return VENVS / f'{self.name}{suffix}-{made_from}'
+
+    @property
+    def ours(self) -> Path:
+        """The same with this checkout's package, which other labs have not.
+
+        See `blocklab.machine.venvs.install_ours`.
+        """
+        checkout = hashlib.sha256(str(CHECKOUT).encode()).hexdigest()[:8]
+        return self.venv.with_name(f'{self.venv.name}-{checkout}')
 
     def on(self, system: str | None) -> 'Release':
         """The same for a host that runs another Debian release."""
@@ -111,3 +134,16 @@ def named(name: str) -> Release:
             f'{name!r} is not a release that the lab knows.',
             'Choose one of ' + ', '.join(RELEASES) + '.',
         ) from None
+
+
+def tools() -> Path:
+    """The environment of the lab's own tools."""
+    constraints = named(DEFAULT).constraints
+    return VENVS / f'tools-{_digest(constraints, TOOLS)}'
+
+
+@functools.cache
+def _digest(constraints: Path, packages: tuple[str, ...]) -> str:
+    python = '.'.join(map(str, sys.version_info[:2]))
+    content = f'{python} {packages!r} '.encode() + constraints.read_bytes()
+    return hashlib.sha256(content).hexdigest()[:12]

@@ -10,7 +10,12 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The Python environments: one per OpenStack release, with our package."""
+"""The Python environments of the hosts: OpenStack's and, on it, ours.
+
+That of an OpenStack release is made once from its pins and then only added
+to. Our package is in a small environment on top of it, one for each checkout:
+labs from several checkouts side by side each run their own.
+"""
 
 from collections.abc import Iterator
 import contextlib
@@ -22,17 +27,16 @@ from pathlib import Path
 import shutil
 import tempfile
 
+from blocklab.machine import releases
 from blocklab.machine import roots
 from blocklab.machine import subprocesses
 from blocklab.machine.errors import BadInput
 from blocklab.machine.layout import CHECKOUT
 from blocklab.machine.layout import VENVS
-from blocklab.machine.releases import COMPUTE_PACKAGES
 from blocklab.machine.releases import EXTRAS
-from blocklab.machine.releases import PACKAGES
 from blocklab.machine.releases import Release
 
-_UV = VENVS / 'tools' / 'bin' / 'uv'
+_UV = releases.tools() / 'bin' / 'uv'
 # What of the checkout decides what our package is.
 _SOURCES = (
     'pyproject.toml', 'setup.cfg', 'setup.py', 'nova-blockmig.pth',
@@ -80,12 +84,13 @@ def stamp(release: Release, what: str) -> Path:
 
     :param what: 'services', one of `EXTRAS` or the name of one of ours.
     """
-    return release.venv / f'.{what}.sha256'
+    ours = what in (DRIVER.name, TEMPEST_PLUGIN.name)
+    return (release.ours if ours else release.venv) / f'.{what}.sha256'
 
 
 def is_complete(release: Release) -> bool:
     """Whether the release's services are installed as pinned."""
-    return _is_installed(release, 'services', _services(release))
+    return _is_installed(release, 'services', release.packages)
 
 
 def has(release: Release, extra: str) -> bool:
@@ -95,20 +100,39 @@ def has(release: Release, extra: str) -> bool:
 
 def install_services(release: Release, log: Path) -> None:
     """Install the release's services, of exactly the pinned versions."""
+    _make(release, release.venv, log)
+    _install(release, 'services', release.packages, log)
+
+
+def _make(release: Release, venv: Path, log: Path) -> None:
+    """Make an environment, unless it is there."""
     _run(
         release,
         'Making the Python environment',
-        [
-            _UV, 'venv', '--allow-existing', '--python=/usr/bin/python3',
-            release.venv,
-        ],
+        [_UV, 'venv', '--allow-existing', '--python=/usr/bin/python3', venv],
         log,
-    )  # fmt: skip
-    _install(release, 'services', _services(release), log)
+    )
 
 
-def _services(release: Release) -> tuple[str, ...]:
-    return COMPUTE_PACKAGES if release.system else PACKAGES
+def _stack(release: Release, log: Path) -> None:
+    """Make the environment of ours, on top of the services'."""
+    _make(release, release.ours, log)
+    above, below = (
+        next(venv.glob('lib/python3*/site-packages'))
+        for venv in (release.ours, release.venv)
+    )
+    # Read before our own, whose name is later.
+    (above / 'blocklab.pth').write_text(
+        f'import site; site.addsitedir({str(below)!r})\n'
+    )
+    for program in (release.venv / 'bin').iterdir():
+        first = f'{release.venv}/bin/python'
+        content = program.read_bytes() if program.is_file() else b''
+        if content.startswith(b'#!') and first.encode() in content:
+            copy = release.ours / 'bin' / program.name
+            ours = f'{release.ours}/bin/python'
+            copy.write_bytes(content.replace(first.encode(), ours.encode()))
+            copy.chmod(0o755)
 
 
 def _run(
@@ -162,6 +186,7 @@ def install_ours(release: Release, log: Path, ours: Ours = DRIVER) -> None:
             'Use "--driver stock", or run labctl from a checkout.',
         )
     digest = source_digest(CHECKOUT, ours)
+    _stack(release, log)
     with tempfile.TemporaryDirectory() as directory:
         # A build leaves files behind: not in somebody's checkout, as root.
         copy = Path(directory) / 'checkout'
@@ -181,7 +206,7 @@ def install_ours(release: Release, log: Path, ours: Ours = DRIVER) -> None:
             release,
             f'Installing {ours.name}',
             [
-                _UV, 'pip', 'install', f'--python={release.venv}/bin/python',
+                _UV, 'pip', 'install', f'--python={release.ours}/bin/python',
                 '--no-deps', '--compile-bytecode',
                 f'--reinstall-package={ours.name}', *wheels.glob('*.whl'),
             ],
@@ -221,8 +246,9 @@ def _is_installed(
 
 
 def _digest(release: Release, packages: tuple[str, ...]) -> str:
-    content = release.constraints.read_bytes() + repr(packages).encode()
-    return hashlib.sha256(content).hexdigest()
+    # What pins them is in the name of the environment.
+    content = release.venv.name + repr(packages)
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def _read(file: Path) -> str | None:

@@ -38,6 +38,13 @@ def services(
     yield _nova_compute(layout, host, release, choices)
 
 
+def environment(host: HostLayout, release: Release, choices: Choices) -> Path:
+    """The Python environment of a host's nova-compute."""
+    release = release.on(choices.systems.get(host.name))
+    ours = choices.drivers[host.name] == 'blockmig'
+    return release.ours if ours else release.venv
+
+
 def _log(layout: Layout, name: str, host: HostLayout) -> Path:
     return layout.logs / f'{name}@{host.name}.log'
 
@@ -92,6 +99,7 @@ def _nova_compute(
 ) -> Service:
     etc = layout.etc / host.name
     release = release.on(choices.systems.get(host.name))
+    venv = environment(host, release, choices)
     files = [
         etc / 'nova.conf',
         etc / 'nova-host.conf',
@@ -99,15 +107,15 @@ def _nova_compute(
     ]
     if choices.drivers[host.name] == 'blockmig':
         files.append(venvs.stamp(release, venvs.DRIVER.name))
-    environment = python_environment(release, host)
+    variables = python_environment(venv, host)
     if backend := choices.concurrency.get(host.name):
-        environment |= BACKENDS[backend]
+        variables |= BACKENDS[backend]
     return Service(
         f'nova-compute@{host.name}',
         host,
-        nova_command(release, 'nova-compute', etc),
+        nova_command(venv, 'nova-compute', etc),
         _log(layout, 'nova-compute', host),
         Alive(),
         files=tuple(files),
-        environment=environment,
+        environment=variables,
     )

@@ -24,6 +24,7 @@ from blocklab.machine.layout import LAB_DIR
 from blocklab.machine.layout import HostLayout
 from blocklab.machine.layout import Layout
 from blocklab.machine.releases import Release
+from blocklab.services import compute_host
 from blocklab.services.control_plane import APIS
 from blocklab.services.control_plane import NFS_CLIENT
 from blocklab.services.service import Service
@@ -71,8 +72,8 @@ def files(
     }
     rendered = _controller(layout, release, values)
     for host in layout.computes:
-        here = release.on(settings.choices.systems.get(host.name))
-        rendered.update(_compute(layout, host, {**values, 'venv': here.venv}))
+        venv = compute_host.environment(host, release, settings.choices)
+        rendered.update(_compute(layout, host, {**values, 'venv': venv}))
     for host in layout.hosts:
         rendered[host.directory / 'hosts'] = render(
             'hosts', hosts=layout.hosts

@@ -149,7 +149,7 @@ def _api(name: str, layout: Layout, release: Release) -> Service:
         layout.logs / f'{name}.log',
         Http(APIS[name][0]),
         files=(ini, *files, venvs.stamp(release, _installed_with(name))),
-        environment=python_environment(release, host) | environment,
+        environment=python_environment(release.venv, host) | environment,
     )
 
 
@@ -186,7 +186,7 @@ def _nova(name: str, layout: Layout, release: Release) -> Service:
     return Service(
         name,
         host,
-        nova_command(release, name, etc),
+        nova_command(release.venv, name, etc),
         layout.logs / f'{name}.log',
         Alive(),
         files=(
@@ -194,14 +194,14 @@ def _nova(name: str, layout: Layout, release: Release) -> Service:
             etc / 'nova-host.conf',
             venvs.stamp(release, 'services'),
         ),
-        environment=python_environment(release, host),
+        environment=python_environment(release.venv, host),
     )
 
 
 def _cinder(name: str, layout: Layout, release: Release) -> Service:
     host = layout.controller
     cinder_conf = layout.etc / host.name / 'cinder.conf'
-    environment = python_environment(release, host)
+    environment = python_environment(release.venv, host)
     environment['PATH'] = f'{NFS_CLIENT}:{environment["PATH"]}'
     return Service(
         name,

@@ -18,7 +18,6 @@ from dataclasses import field
 from pathlib import Path
 
 from blocklab.machine.layout import HostLayout
-from blocklab.machine.releases import Release
 
 
 @dataclass(frozen=True)
@@ -70,22 +69,23 @@ class Service:
     patience: int = 300
 
 
-def nova_command(release: Release, name: str, etc: Path) -> tuple[str, ...]:
+def nova_command(venv: Path, name: str, etc: Path) -> tuple[str, ...]:
     """The command line of a service of Nova.
 
+    :param venv: the Python environment that it runs in.
     :param etc: where the nova.conf of its host is.
     """
     return (
-        str(release.venv / 'bin' / name),
+        str(venv / 'bin' / name),
         f'--config-file={etc / "nova.conf"}',
         f'--config-file={etc / "nova-host.conf"}',
     )
 
 
-def python_environment(release: Release, host: HostLayout) -> dict[str, str]:
+def python_environment(venv: Path, host: HostLayout) -> dict[str, str]:
     """The variables that a service of OpenStack starts with."""
     return {
-        'PATH': f'{release.venv}/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+        'PATH': f'{venv}/bin:/usr/sbin:/usr/bin:/sbin:/bin',
         'PYTHONWARNINGS': 'ignore',
         'TMPDIR': str(host.directory / 'tmp'),
     }

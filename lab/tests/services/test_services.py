@@ -81,8 +81,9 @@ class ServicesTest(RenderedCase):
     def test_every_file_of_a_service_is_made(self) -> None:
         made = set(self.files())
         stamps = {
-            self.release.venv / f'.{what}.sha256'
-            for what in ('services', 'cinder', 'nova-blockmig')
+            self.release.venv / '.services.sha256',
+            self.release.venv / '.cinder.sha256',
+            self.release.ours / '.nova-blockmig.sha256',
         }
         for service in self.services(cinder=True):
             self.assertEqual(set(), set(service.files) - made - stamps)
@@ -101,7 +102,7 @@ class ServicesTest(RenderedCase):
             self.assertEqual(set(), set(up._needs(service.name)) - known)
 
     def test_our_package_restarts_only_computes_that_run_it(self) -> None:
-        ours = self.release.venv / '.nova-blockmig.sha256'
+        ours = self.release.ours / '.nova-blockmig.sha256'
         chosen = {'server2': 'blockmig', 'server-01': 'stock'}
         affected = [
             service.name
@@ -117,15 +118,26 @@ class ServicesTest(RenderedCase):
             for service in self.services(systems={'server2': 'trixie'})
             if service.name.startswith('nova-')
         }
-        here = f'{self.release.venv}/bin/nova-compute'
-        there = f'{self.release.venv}-trixie/bin/nova-compute'
+        other = self.release.on('trixie')
+        here = f'{self.release.ours}/bin/nova-compute'
+        there = f'{other.ours}/bin/nova-compute'
         self.assertEqual(there, found['nova-compute@server2'])
         self.assertEqual(here, found['nova-compute@server-01'])
         files = self.files(systems={'server2': 'trixie'})
-        for host, other in (('server2', True), ('server-01', False)):
-            helper = f'{self.release.venv}-trixie/bin/privsep-helper'
+        helper = f'{other.ours}/bin/privsep-helper'
+        for host, expected in (('server2', True), ('server-01', False)):
             text = files[self.lab.etc / host / 'nova.conf']
-            self.assertEqual(other, helper in text, host)
+            self.assertEqual(expected, helper in text, host)
+
+    def test_the_in_tree_driver_runs_without_our_package(self) -> None:
+        command = next(
+            service.command[0]
+            for service in self.services(
+                drivers={'server2': 'stock', 'server-01': 'blockmig'}
+            )
+            if service.name == 'nova-compute@server2'
+        )
+        self.assertEqual(f'{self.release.venv}/bin/nova-compute', command)
 
     def test_concurrency_is_chosen_per_host(self) -> None:
         variable = 'OS_NOVA_DISABLE_EVENTLET_PATCHING'
