@@ -139,14 +139,16 @@ def _run(
     release: Release, what: str, command: list[str | Path], log: Path
 ) -> None:
     """Run a command where the release's environment is used."""
+    # What another lab builds just now is waited for.
+    extra = {'UV_LOCK_TIMEOUT': '1800'}
     if release.system:
         # Where uv can link from: a root's own /root is on another mount.
-        cache = {'UV_CACHE_DIR': str(VENVS / f'.uv-{release.system}')}
+        extra['UV_CACHE_DIR'] = str(VENVS / f'.uv-{release.system}')
         roots.run(
-            release.system, what, command, log=log, extra_environment=cache
+            release.system, what, command, log=log, extra_environment=extra
         )
     else:
-        subprocesses.run(what, command, log=log)
+        subprocesses.run(what, command, log=log, extra_environment=extra)
 
 
 def install_extra(release: Release, extra: str, log: Path) -> None:
