@@ -26,10 +26,14 @@ ROOMS: dict[str, tuple[str, ...]] = {
     'services': ('machine',),
     'lab': ('guest', 'services', 'machine'),
     'migration': ('lab', 'guest', 'services', 'machine'),
-    'commands': ('migration', 'lab', 'guest', 'services', 'machine'),
+    'chaos': ('migration', 'lab', 'guest', 'services', 'machine'),
+    'soak': ('migration', 'lab', 'guest', 'services', 'machine'),
+    'commands': (
+        'chaos', 'soak', 'migration', 'lab', 'guest', 'services', 'machine',
+    ),
     '__main__': ('commands',),
     '__init__': (),
-}
+}  # fmt: skip
 LONGEST = 300
 
 

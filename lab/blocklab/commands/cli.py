@@ -36,7 +36,7 @@ from blocklab.machine import failures
 from blocklab.machine import layout as layouts
 
 # Looked for beside this module; each adds one sub-command or more.
-_MODULES = ('demo', 'tempest')
+_MODULES = ('chaos', 'demo', 'soak', 'tempest')
 
 
 def parser() -> argparse.ArgumentParser:
@@ -220,5 +220,5 @@ def check(words: Sequence[str] | None = None) -> None:
     """
     arguments = parser().parse_args(words)
     layouts.named(arguments.name)
-    if hasattr(arguments, 'driver'):
+    if hasattr(arguments, 'release'):
         options.choices(arguments)

@@ -85,7 +85,7 @@ class CheckTest(testtools.TestCase):
         calls = (
             ['up'], ['status'], ['down'], ['reset'], ['restart', 'glance'],
             ['logs', 'glance'], ['exec', 'server2'], ['openstack'], ['nova'],
-            ['demo'], ['tempest'],
+            ['demo'], ['tempest'], ['chaos'], ['soak'],
         )  # fmt: skip
         for words in calls:
             self.assertTrue(callable(self.parse(*words).run), words)

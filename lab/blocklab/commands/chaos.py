@@ -1,0 +1,145 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""labctl chaos: what becomes of a migration when something breaks.
+
+The work is in `blocklab.chaos`; this is the command line.
+"""
+
+import argparse
+import csv
+import json
+from pathlib import Path
+import sys
+from typing import Any
+
+
+def add_parser(subparsers: Any) -> None:
+    """Register the sub-command."""
+    chaos = subparsers.add_parser(
+        'chaos',
+        help='break something in each step of a migration, and see what is '
+        'left',
+        description='For each cell of the fault matrix: boot an instance, '
+        'migrate it, break something in the step, and judge the guest, its '
+        "disks, Nova's books and what is left. Exit code 0 only if every "
+        'cell is good.',
+    )
+    chaos.add_argument(
+        '--list', action='store_true', help='show the names of the cells'
+    )
+    chaos.add_argument(
+        '--only',
+        action='append',
+        default=[],
+        metavar='STEP:FAULT',
+        help='a cell, or a pattern such as "copy:link-*"; more than one may '
+        'be given',
+    )
+    chaos.add_argument(
+        '--driver', choices=('blockmig', 'stock'), default='blockmig'
+    )
+    chaos.add_argument(
+        '--seed',
+        type=int,
+        default=1,
+        help='decides where in a copy the fault comes (default: %(default)s)',
+    )
+    chaos.add_argument(
+        '--report',
+        type=Path,
+        metavar='FILE',
+        help='add what was found to FILE, one JSON object a line',
+    )
+    chaos.add_argument(
+        '--table',
+        nargs='+',
+        type=Path,
+        metavar='FILE',
+        help='run nothing; print the table of such files, as CSV',
+    )
+    chaos.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """The sub-command; its exit code."""
+    from blocklab.chaos import matrix
+
+    if arguments.table:
+        return _table(arguments.table)
+    cells = matrix.chosen(arguments.only, arguments.driver)
+    if arguments.list:
+        for cell in cells:
+            print(f'{cell.name:36} {cell.fault.text}')
+        return 0
+    return _run(arguments, cells)
+
+
+def _run(arguments: argparse.Namespace, cells: Any) -> int:
+    import dataclasses
+
+    from blocklab.chaos import outcome
+    from blocklab.chaos import run as chaos_run
+    from blocklab.commands import lock
+
+    verdicts = []
+
+    def done(result: outcome.Result) -> None:
+        record = dataclasses.asdict(result)
+        verdicts.append(outcome.verdict(record))
+        print(f'{result.cell}: {verdicts[-1]}', flush=True)
+        if arguments.report is not None:
+            with arguments.report.open('a') as report:
+                report.write(json.dumps(record) + '\n')
+
+    print(f'seed {arguments.seed}', flush=True)
+    with lock.exclusive(arguments.name):
+        chaos_run.run_cells(
+            cells, arguments.driver, arguments.seed,
+            ready=lambda extra: _lab(arguments, extra), done=done,
+        )  # fmt: skip
+    return 0 if set(verdicts) == {outcome.GOOD} else 1
+
+
+def _lab(arguments: argparse.Namespace, extra: Any) -> Any:
+    """The lab with that driver and those settings, and no instances."""
+    import dataclasses
+
+    from blocklab.commands import reset
+    from blocklab.commands import up
+    from blocklab.lab import Lab
+    from blocklab.machine import layout as layouts
+
+    lab = Lab(arguments.name)
+    wanted = dataclasses.replace(
+        lab.settings.choices,
+        drivers=dict.fromkeys(layouts.COMPUTES, arguments.driver),
+        extra=extra,
+    )
+    if wanted != lab.settings.choices or lab.problems():
+        lab = up.bring_up(lab.layout, wanted)
+    reset.reset(lab)
+    return lab
+
+
+def _table(files: list[Path]) -> int:
+    from blocklab.chaos import outcome
+
+    results = [
+        json.loads(line)
+        for file in files
+        for line in file.read_text().splitlines()
+    ]
+    out = csv.writer(sys.stdout, lineterminator='\n')
+    out.writerow(outcome.COLUMNS)
+    out.writerows(outcome.rows(results))
+    return 0
