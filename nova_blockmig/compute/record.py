@@ -54,6 +54,8 @@ def recorded(
 ) -> Iterator[None]:
     """Log the one line that a block migration leaves behind.
 
+    The line is never in the way of the migration, nor of what ended it.
+
     :param migration: Nova's record; its status tells how Nova ended it.
     """
     started = time.monotonic()
@@ -67,16 +69,23 @@ def recorded(
         result = migration.status
         if reason or result not in ('completed', 'cancelled'):
             result = 'failed'
-        record = migration_record.MigrationRecord(
-            instance=instance.uuid,
-            source=CONF.host,
-            destination=destination,
-            result=result,
-            reason=reason,
-            seconds=round(time.monotonic() - started, 3),
-            disks=tuple(_disk_record(watched, p) for p in transfer.disk_plans),
-        )
-        LOG.info('%s', record.to_line(), instance=instance)
+        try:
+            record = migration_record.MigrationRecord(
+                instance=instance.uuid,
+                source=CONF.host,
+                destination=destination,
+                result=result,
+                reason=reason,
+                seconds=round(time.monotonic() - started, 3),
+                disks=tuple(
+                    _disk_record(watched, p) for p in transfer.disk_plans
+                ),
+            )
+            LOG.info('%s', record.to_line(), instance=instance)
+        except Exception:
+            LOG.exception(
+                'Unable to log what the migration did', instance=instance
+            )
 
 
 def _disk_record(

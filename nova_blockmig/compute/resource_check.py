@@ -21,6 +21,7 @@ from collections.abc import Sequence
 import threading
 from typing import Any
 
+from nova import exception
 import nova.conf
 from oslo_log import log as logging
 from oslo_utils import units
@@ -160,11 +161,20 @@ class ResourceCheck:
                 self._undecided.pop(uuid, None)
 
     def arrived(self, instance: Any) -> None:
-        """The instance is here, and so are all its disks."""
-        with self._lock:
-            self._reservations.arrived(
-                incoming.needs(instance), self._reserved_seconds()
+        """The instance is here, and so are all its disks.
+
+        Nothing is raised: whatever is wrong, the guest runs here now.
+        """
+        try:
+            needs = incoming.needs(instance)
+        except exception.NovaException as exc:
+            # What was reserved for it stays reserved for its time.
+            LOG.warning(
+                'Unable to tell what it occupies: %s', exc, instance=instance
             )
+            return
+        with self._lock:
+            self._reservations.arrived(needs, self._reserved_seconds())
 
     def rolled_back(self, instance: Any) -> None:
         """The instance does not come after all."""

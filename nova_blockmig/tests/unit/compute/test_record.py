@@ -93,6 +93,12 @@ class RecordedTest(base.TestCase):
             self.migration.status = 'failed'
         self.assertEqual('failed', self.line().result)
 
+    def test_the_line_is_never_in_the_way(self):
+        self.guest.disks = None
+        with self.recorded():
+            self.migration.status = 'completed'
+        self.assertIn('Unable to log', self.log.output)
+
     def test_an_error_goes_on_and_is_the_reason(self):
         def fail():
             with self.recorded():

@@ -18,6 +18,7 @@ import types
 from unittest import mock
 
 import fixtures
+from nova import exception
 import nova.conf
 from nova.objects import migrate_data
 from oslo_config import fixture as config_fixture
@@ -291,6 +292,21 @@ class QueueTest(Case):
         self.check.check_ended(self.second)
         self.check.arrived(first)
         self.assertEqual(2, self.start('second', self.second))
+
+    def test_an_arrival_is_never_in_the_way(self):
+        first = instance('first', memory_mb=64)
+        self.check.source_agreed(first, self.first)
+        self.useFixture(
+            fixtures.MockPatchObject(
+                incoming,
+                'needs',
+                side_effect=exception.OrphanedObjectError(
+                    method='obj_load_attr', objtype='Instance'
+                ),
+            )
+        )
+        self.check.arrived(first)
+        self.assertIn('Unable to tell what it occupies', self.log.output)
 
 
 class AutoTest(Case):
