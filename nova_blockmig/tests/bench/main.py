@@ -157,12 +157,14 @@ def keep(
 
 
 def show(row: rows.Row, result: dict[str, Any]) -> None:
-    """Print a row as it is in the documentation."""
-    lines = render.table(row, result['cases'])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        cells = zip(line, widths, strict=True)
-        print('  '.join(f'{cell:{width}}' for cell, width in cells).rstrip())
+    """Print the tables of a row as the documentation has them."""
+    for columns in (row.columns, *row.more.values()):
+        lines = render.table(columns, result['cases'])
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        for line in lines:
+            cells = zip(line, widths, strict=True)
+            print('  '.join(f'{c:{width}}' for c, width in cells).rstrip())
+        print()
 
 
 def write_tables(measured: pathlib.Path, directory: pathlib.Path) -> None:

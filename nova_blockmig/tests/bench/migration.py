@@ -248,9 +248,11 @@ def _ratio(case: rows.Case, name: str) -> float | None:
     )
 
 
-def _of(road: str, heading: str, key: str, form: str, by: float = 1) -> Any:
-    return rows.Column(f'{ROADS[road]}, {heading}', f'{road}_{key}', form, by)
+def _of(road: str, key: str, form: str, by: float = 1) -> rows.Column:
+    return rows.Column(ROADS[road], f'{road}_{key}', form, by)
 
+
+_GUEST = rows.Column('Guest', 'guest')
 
 ROW = rows.Row(
     name='migration',
@@ -258,12 +260,47 @@ ROW = rows.Row(
     run=run,
     needs_lab=True,
     columns=(
-        rows.Column('Guest', 'guest'),
-        *(_of(road, 's', 'seconds', '.1f') for road in ROADS),
-        rows.Column('Ratio', 'ratio_seconds', '.2f'),
-        *(_of(road, 'MiB', 'sent_bytes', '.0f', MIB) for road in ROADS),
-        rows.Column('Ratio', 'ratio_sent_bytes', '.2f'),
-        *(_of(road, 'downtime, ms', 'downtime_ms', '.0f') for road in ROADS),
-        rows.Column('Ratio', 'ratio_downtime_ms', '.2f'),
+        _GUEST,
+        *(_of(road, 'seconds', '.1f') for road in ROADS),
+        rows.Column('nova-blockmig / Nova', 'ratio_seconds', '.2f'),
     ),
+    more={
+        'bytes': (
+            _GUEST,
+            *(_of(road, 'sent_bytes', '.1f', MIB) for road in ROADS),
+            rows.Column('nova-blockmig / Nova', 'ratio_sent_bytes', '.3f'),
+            rows.Column('On the source', 'ours_source_bytes', '.1f', MIB),
+            rows.Column('Arrived, Nova', 'nova_arrived_bytes', '.1f', MIB),
+            rows.Column(
+                'Arrived, nova-blockmig', 'ours_arrived_bytes', '.1f', MIB
+            ),
+        ),
+        'downtime': (
+            _GUEST,
+            *(_of(road, 'downtime_ms', '.0f') for road in ROADS),
+            rows.Column('nova-blockmig / Nova', 'ratio_downtime_ms', '.2f'),
+        ),
+        'processor': (
+            _GUEST,
+            *(
+                rows.Column(f'{what}, {ROADS[road]}', f'{road}_{key}', '.2f')
+                for what, key in (
+                    ('QEMU', 'qemu_seconds'),
+                    ('nova-compute', 'nova_seconds'),
+                )
+                for road in ROADS
+                if (road, key) != ('virsh', 'nova_seconds')
+            ),
+        ),
+        'phases': (
+            _GUEST,
+            *(
+                rows.Column(
+                    f'{phase}, {ROADS[road]}', f'{road}_{phase}', '.2f'
+                )
+                for phase in phases.NAMES
+                for road in DRIVERS
+            ),
+        ),
+    },
 )

@@ -115,7 +115,7 @@ def by_nova(
         compute.live_migrate_server(
             server, host=destination, block_migration=True
         )
-        status = _end(lab, guest, known, timeout)
+        status = end(lab, guest, known, timeout)
     ended = time.time()
     if status != 'completed':
         raise RuntimeError(f'the migration of {server.name} ended {status}')
@@ -130,9 +130,10 @@ def by_nova(
     )
 
 
-def _end(
+def end(
     lab: labs.Lab, guest: instances.Instance, known: set[str], timeout: float
 ) -> str:
+    """How the migration that is not among the known ones has ended."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         for record in migration.records(lab, guest.id):

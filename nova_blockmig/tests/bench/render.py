@@ -35,7 +35,9 @@ def files(
     found = {'machine.csv': _csv(machine(measured))}
     for name, result in results.items():
         row = known[name]
-        found[f'{name}.csv'] = _csv(table(row, result['cases']))
+        found[f'{name}.csv'] = _csv(table(row.columns, result['cases']))
+        for more, columns in row.more.items():
+            found[f'{name}-{more}.csv'] = _csv(table(columns, result['cases']))
         for number, each in enumerate(row.plots):
             found[f'{name}-{number}.svg'] = _plot(each, result['cases'])
     found['growth.csv'] = _csv(growth.models(results))
@@ -43,11 +45,13 @@ def files(
     return found
 
 
-def table(row: rows.Row, cases: Sequence[rows.Case]) -> list[Sequence[str]]:
-    """A row's cases with a heading; columns that are empty are left out."""
+def table(
+    columns: Sequence[rows.Column], cases: Sequence[rows.Case]
+) -> list[Sequence[str]]:
+    """Cases with a heading; columns that are empty are left out."""
     shown = [
         (column.heading, [column.show(case) for case in cases])
-        for column in row.columns
+        for column in columns
     ]
     kept = [(heading, cells) for heading, cells in shown if any(cells)]
     return [

@@ -13,6 +13,7 @@
 """What a row of the measurement is, and which there are."""
 
 from collections.abc import Callable
+from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
 import importlib
@@ -95,6 +96,10 @@ class Row:
     columns: tuple[Column, ...]
     plots: tuple[Plot, ...] = ()
     needs_lab: bool = False
+    more: Mapping[str, tuple[Column, ...]] = dataclasses.field(
+        default_factory=dict
+    )
+    """More tables of the same cases, by name."""
 
 
 NAMES = (
@@ -104,6 +109,7 @@ NAMES = (
     'dense-base',
     'migration',
     'convergence',
+    'many',
 )
 
 

@@ -173,7 +173,8 @@ class RenderTest(base.TestCase):
         self.assertEqual(
             [['Name', 'MiB'], ['one', '1.0'], ['other', '']],
             render.table(
-                ROW, [{'name': 'one', 'bytes': 2**20}, {'name': 'other'}]
+                ROW.columns,
+                [{'name': 'one', 'bytes': 2**20}, {'name': 'other'}],
             ),
         )
 
