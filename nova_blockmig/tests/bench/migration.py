@@ -185,6 +185,7 @@ class _Work:
         host = there.host_name
         yield moving.by_virsh(self._lab, there, host)
         yield moving.by_virsh(self._lab, there, moving.other(host))
+        moving.clean(self._lab, there, moving.other(host))
 
     def _guest(self, guest: Guest) -> instances.Instance:
         if guest.name not in self._guests:

@@ -178,6 +178,11 @@ def by_virsh(lab: labs.Lab, guest: instances.Instance, source: str) -> Moved:
     return _moved(lab, destination, guest, spent, before)
 
 
+def clean(lab: labs.Lab, guest: instances.Instance, host: str) -> None:
+    """Remove what virsh has left on a host that the guest is not on."""
+    lab.host(host).run(['rm', '-r', f'{INSTANCES}/{guest.id}'])
+
+
 def _moved(
     lab: labs.Lab,
     destination: str,

@@ -32,7 +32,10 @@ def files(
     :param known: the rows, by name.
     """
     results = measured['rows']
-    found = {'machine.csv': _csv(machine(measured))}
+    found = {
+        'machine.rst': hardware(measured['machine']),
+        'machine.csv': _csv(machine(measured)),
+    }
     for name, result in results.items():
         row = known[name]
         found[f'{name}.csv'] = _csv(table(row.columns, result['cases']))
@@ -76,6 +79,15 @@ def machine(measured: Mapping[str, Any]) -> list[Sequence[str]]:
             for result in measured['rows'].values()
         ),
     ]
+
+
+def hardware(described: Mapping[str, str]) -> str:
+    """A sentence about the machine."""
+    return (
+        'Measured on {processor}, {memory} of memory, {system} with Linux '
+        '{kernel}, Python {python}, QEMU {qemu}, libvirt {libvirt} and Nova '
+        '{nova}.\n'.format(**described)
+    )
 
 
 def _plot(each: rows.Plot, cases: Sequence[rows.Case]) -> str:

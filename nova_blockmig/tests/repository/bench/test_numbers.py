@@ -168,6 +168,15 @@ def result(**more: Any) -> dict[str, Any]:
     }
 
 
+MACHINE = dict.fromkeys(
+    (
+        'processor', 'memory', 'system', 'kernel', 'python', 'qemu',
+        'libvirt', 'nova',
+    ),
+    'x',
+)  # fmt: skip
+
+
 class RenderTest(base.TestCase):
     def test_table(self) -> None:
         self.assertEqual(
@@ -179,7 +188,9 @@ class RenderTest(base.TestCase):
         )
 
     def test_each_row_says_how_busy_the_machine_was(self) -> None:
-        files = render.files({'rows': {'check': result()}}, {'check': ROW})
+        files = render.files(
+            {'rows': {'check': result()}, 'machine': MACHINE}, {'check': ROW}
+        )
         self.assertEqual('Name,MiB\none,1.0\n', files['check.csv'])
         self.assertIn(
             'Title,2026-11-28 12:00,abc,3,5,1.0 to 2.0', files['machine.csv']
