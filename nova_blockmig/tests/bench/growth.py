@@ -20,7 +20,6 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
-import statistics
 from typing import Any
 
 from nova_blockmig.tests.bench import rows
@@ -58,7 +57,7 @@ def _kib(count: float) -> str:
 
 
 def _count(count: float) -> str:
-    return f'{count:.3g}'
+    return f'{round(count, 3):g}'
 
 
 MODELS = (
@@ -96,16 +95,30 @@ MODELS = (
 def line(
     cases: Sequence[rows.Case], across: str, up: str
 ) -> tuple[float, float] | None:
-    """Constant and slope of the line of least squares; None without one."""
+    """Constant and slope of the line that fits best; None without one.
+
+    Least squares of the relative errors: a cost of a minute may be off by
+    seconds, one of a millisecond may not.
+    """
     points = [
-        (case[across], case[up])
+        (float(case[across]), float(case[up]))
         for case in cases
-        if case.get(across) is not None and case.get(up) is not None
+        if case.get(across) is not None and case.get(up)
     ]
     if len({x for x, _ in points}) < 2:
         return None
-    fitted = statistics.linear_regression(*zip(*points, strict=True))
-    return fitted.intercept, fitted.slope
+    weights = [1 / y**2 for _, y in points]
+    total = sum(weights)
+    x_mean, y_mean = (
+        sum(w * point[axis] for w, point in zip(weights, points, strict=True))
+        / total
+        for axis in (0, 1)
+    )
+    pairs = list(zip(weights, points, strict=True))
+    slope = sum(w * (x - x_mean) * (y - y_mean) for w, (x, y) in pairs) / sum(
+        w * (x - x_mean) ** 2 for w, (x, _) in pairs
+    )
+    return y_mean - slope * x_mean, slope
 
 
 def _fit(model: Model, measured: Mapping[str, Any]) -> Any:

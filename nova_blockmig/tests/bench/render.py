@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import csv
 import io
+import textwrap
 from typing import Any
 
 from nova_blockmig.tests.bench import growth
@@ -83,11 +84,12 @@ def machine(measured: Mapping[str, Any]) -> list[Sequence[str]]:
 
 def hardware(described: Mapping[str, str]) -> str:
     """A sentence about the machine."""
-    return (
+    text = (
         'Measured on {processor}, {memory} of memory, {system} with Linux '
         '{kernel}, Python {python}, QEMU {qemu}, libvirt {libvirt} and Nova '
-        '{nova}.\n'.format(**described)
+        '{nova}.'.format(**described)
     )
+    return textwrap.fill(text, 78) + '\n'
 
 
 def _plot(each: rows.Plot, cases: Sequence[rows.Case]) -> str:
