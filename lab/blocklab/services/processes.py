@@ -85,6 +85,16 @@ def on(host: HostLayout) -> list[int]:
     return _in(_namespaces(host))
 
 
+def group(number: int) -> list[int]:
+    """The IDs of the processes in a process group; its leader may be gone."""
+    found = []
+    for pid in psutil.pids():
+        with contextlib.suppress(ProcessLookupError):
+            if os.getpgid(pid) == number:
+                found.append(pid)
+    return found
+
+
 def guests(host: HostLayout) -> list[int]:
     """The IDs of a host's QEMU processes."""
     found = []

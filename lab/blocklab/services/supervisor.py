@@ -26,6 +26,7 @@ from blocklab.machine import subprocesses
 from blocklab.machine.errors import LabError
 from blocklab.machine.layout import LAB_DIR
 from blocklab.machine.layout import Layout
+from blocklab.services import processes
 
 RUNNING = 'RUNNING'
 
@@ -120,11 +121,20 @@ class Supervisor:
         self._call().startProcess(name, True)
 
     def stop(self, name: str) -> None:
-        """Stop a service and wait until it is gone."""
-        if self._state(name) in ('RUNNING', 'STARTING'):
+        """Stop a service and wait until it and its children are gone.
+
+        A process that has put itself into another group, like a guest of
+        libvirtd, is not meant.
+        """
+        info = self._call().getProcessInfo(name)
+        if info['statename'] in ('RUNNING', 'STARTING'):
             self._call().stopProcess(name, False)
         while self._state(name) == 'STOPPING':
             time.sleep(0.1)
+        # uwsgi may end before its workers, and they have its port: whoever
+        # is started next could not listen on it.
+        if info['pid']:
+            processes.end(processes.group(info['pid']), patience=8)
 
     def _call(self) -> Any:
         # The proxy's attributes are the remote methods: nothing to type.
