@@ -12,71 +12,10 @@
 
 """tools/bare-root, which has no .py in its name."""
 
-import pathlib
-
-import testtools
-
 from nova_blockmig.tests.repository import tools
 from nova_blockmig.tests.unit import base
 
 TOOL = tools.load('bare-root')
-LISTING = """\
-bookworm|http://mirror.example/debian/|main
-bookworm|http://mirror.example/debian/|contrib
-bookworm-updates|http://mirror.example/debian/|main
-bookworm-security|http://mirror.example/debian-security/|main
-nodistro|http://other.example/node/|main
-"""
-
-
-class SourcesTest(base.TestCase):
-    def found(self, release: str) -> list[tuple[str, str, str]]:
-        targets = TOOL.targets(LISTING)
-        result: list[tuple[str, str, str]] = TOOL.translated(
-            targets, 'bookworm', release
-        )
-        return result
-
-    def test_another_release_of_the_same_mirrors(self) -> None:
-        key = pathlib.Path('/key.gpg')
-        self.assertEqual(
-            'deb [signed-by=/key.gpg] http://mirror.example/debian/ '
-            'trixie main contrib\n'
-            'deb [signed-by=/key.gpg] http://mirror.example/debian/ '
-            'trixie-updates main\n'
-            'deb [signed-by=/key.gpg] http://mirror.example/debian-security/ '
-            'trixie-security main\n',
-            TOOL.sources(self.found('trixie'), key),
-        )
-
-    def test_own_release(self) -> None:
-        self.assertEqual(
-            'http://mirror.example/debian/',
-            TOOL.mirror(self.found('bookworm'), 'bookworm'),
-        )
-
-    def test_every_line_once(self) -> None:
-        self.assertEqual(5, len(TOOL.targets(LISTING + LISTING)))
-
-    def test_no_mirror_of_this_release(self) -> None:
-        targets = TOOL.targets(LISTING)
-        with testtools.ExpectedException(TOOL.Refused, '.*no mirror.*'):
-            TOOL.translated(targets, 'trixie', 'bookworm')
-
-
-class SettingsTest(base.TestCase):
-    def test_only_the_ways_to_a_mirror(self) -> None:
-        self.assertEqual(
-            'Acquire::http::Proxy "http://proxy.example:3128";\n'
-            'Acquire::Check-Valid-Until "false";\n',
-            TOOL.apt_settings(
-                'Acquire "";\n'
-                'Acquire::http "";\n'
-                'Acquire::http::Proxy "http://proxy.example:3128";\n'
-                'Acquire::Check-Valid-Until "false";\n'
-                'Acquire::Languages:: "en";\n'
-            ),
-        )
 
 
 class EnvironmentTest(base.TestCase):
