@@ -14,6 +14,7 @@
 
 from pathlib import Path
 
+from blocklab.machine import debian_nova
 from blocklab.machine import packages
 from blocklab.machine import releases
 from blocklab.machine import roots
@@ -43,8 +44,16 @@ def install(layout: Layout, choices: Choices, progress: Progress) -> None:
             if not roots.is_complete(system):
                 with progress.step(f'Debian {system}', announce=True):
                     roots.install(system, log)
+        for system in sorted(chosen):
+            if _wants_ours(choices, system) and roots.has_nova(system):
+                _install_package(system, progress, log)
     ours = 'blockmig' in choices.drivers.values()
-    for each in (release, *(release.on(system) for system in sorted(chosen))):
+    environments = [
+        release.on(system)
+        for system in (None, *sorted(chosen))
+        if not roots.has_nova(system)
+    ]
+    for each in environments:
         with venvs.locked(release.venv.name):
             _install_release(each, progress, log, ours=ours)
     with venvs.locked(release.venv.name):
@@ -64,3 +73,19 @@ def _install_release(
     if ours and not venvs.ours_is_current(release):
         with progress.step(f'nova-blockmig from this checkout{where}'):
             venvs.install_ours(release, log)
+
+
+def _wants_ours(choices: Choices, system: str) -> bool:
+    """Whether a host with that root is to run our driver."""
+    return any(
+        choices.drivers[host] == 'blockmig'
+        for host, each in choices.systems.items()
+        if each == system
+    )
+
+
+def _install_package(system: str, progress: Progress, log: Path) -> None:
+    if not debian_nova.ours_is_current(system):
+        what = f'nova-blockmig from this checkout as a package for {system}'
+        with progress.step(what, announce=True):
+            debian_nova.install_ours(system, log)

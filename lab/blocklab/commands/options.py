@@ -18,7 +18,9 @@ Only the standard library is imported here; see `blocklab.commands.cli`.
 import argparse
 from collections.abc import Mapping
 
+from blocklab.machine import debian_nova
 from blocklab.machine import layout as layouts
+from blocklab.machine import mirrors
 from blocklab.machine import releases
 from blocklab.machine import roots
 from blocklab.services import settings
@@ -55,7 +57,9 @@ def add(command: argparse.ArgumentParser) -> None:
         metavar='[HOST=]DEBIAN',
         help='bookworm or trixie: the Debian release of one compute host or '
         "both, with that release's libvirt, QEMU and Python (default: this "
-        "machine's own); a host must have no guests when it changes",
+        "machine's own); trixie-nova: with Debian's own package of Nova as "
+        'well, and nova-blockmig as a Debian package (release 2025.1); a '
+        'host must have no guests when it changes',
     )
     command.add_argument(
         '--set',
@@ -81,7 +85,9 @@ def choices(arguments: argparse.Namespace) -> settings.Choices:
     """
     release = releases.named(arguments.release)
     drivers = dict.fromkeys(layouts.COMPUTES, 'blockmig')
-    systems = settings.per_host('--os', arguments.os, roots.RELEASES)
+    systems = settings.per_host('--os', arguments.os, roots.SYSTEMS)
+    cinder = 'cinder' in arguments.optional
+    debian_nova.check(release.name, systems, cinder=cinder)
     return settings.Choices(
         release=release.name,
         drivers=drivers
@@ -91,7 +97,7 @@ def choices(arguments: argparse.Namespace) -> settings.Choices:
         ),
         systems=with_roots(systems),
         extra=settings.extra_settings(arguments.set),
-        cinder='cinder' in arguments.optional,
+        cinder=cinder,
     )
 
 
@@ -100,5 +106,5 @@ def with_roots(systems: Mapping[str, str]) -> dict[str, str]:
 
     :param systems: host -> Debian release.
     """
-    ours = roots.own()
+    ours = mirrors.own()
     return {host: each for host, each in systems.items() if each != ours}

@@ -23,10 +23,10 @@ from blocklab.commands import install
 from blocklab.guest import glance
 from blocklab.lab import Lab
 from blocklab.machine import graph
+from blocklab.machine import mirrors
 from blocklab.machine import mounts
 from blocklab.machine import network
 from blocklab.machine import preflight
-from blocklab.machine import roots
 from blocklab.machine.errors import BadInput
 from blocklab.machine.errors import LabError
 from blocklab.machine.graph import Step
@@ -130,7 +130,7 @@ def _prepare(lab: Lab) -> None:
 def _change_system(lab: Lab, host: HostLayout) -> None:
     """Give a compute host without guests another Debian release."""
     wanted = lab.settings.choices.systems.get(host.name)
-    with lab.progress.step(f'{host.name}: Debian {wanted or roots.own()}'):
+    with lab.progress.step(f'{host.name}: Debian {wanted or mirrors.own()}'):
         if lab.is_up:
             for name in lab.supervisor.processes():
                 if name.endswith(f'@{host.name}'):

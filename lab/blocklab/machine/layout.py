@@ -83,6 +83,11 @@ class HostLayout:
         """What the host itself sees as /var/lib/nova/instances."""
         return self.directory / 'nova' / 'instances'
 
+    @property
+    def debian_etc(self) -> Path:
+        """What a host with Debian's own Nova sees as /etc/nova."""
+        return self.directory / 'etc-nova'
+
     def enter(self, *command: str) -> list[str]:
         """The command line that runs a command on this host.
 

@@ -17,9 +17,11 @@ A host sees this machine's files, or those of another Debian release (see
 """
 
 from collections.abc import Iterator
+from collections.abc import Mapping
 import os
 from pathlib import Path
 
+from blocklab.machine import debian_nova
 from blocklab.machine import roots
 from blocklab.machine import subprocesses
 from blocklab.machine.errors import CommandFailed
@@ -35,6 +37,10 @@ _OWN = {
     '/var/lib/nova': 'nova',
     '/run': 'run',
 }
+# And if it has Debian's own Nova, whose services run as nova: the same, and
+# what belongs to nova.
+_DEBIAN_OWN = {'/etc/nova': 'etc-nova', '/var/log/nova': 'log-nova'}
+_NOVAS = ('/var/lib/nova', '/var/log/nova', '/run/nova', '/run/lock/nova')
 # What some service expects to be there.
 _NEEDED = (
     'nova/instances',
@@ -98,10 +104,30 @@ def create(host: HostLayout, wanted: str | None) -> None:
     # What /sys shows of the network belongs to whoever mounted it.
     inside.run(['umount', '--lazy', '/sys'])
     inside.run(['mount', '-t', 'sysfs', 'sysfs', '/sys'])
-    for place, directory in _OWN.items():
-        inside.run(['mkdir', '-p', place])
-        inside.run(['mount', '--bind', host.directory / directory, place])
+    _bind(inside, _OWN)
     inside.run(['mount', '--bind', host.directory / 'hosts', '/etc/hosts'])
+    if wanted is not None and roots.has_nova(wanted):
+        _for_debian_nova(inside, wanted)
+
+
+def _bind(inside: Host, own: Mapping[str, str]) -> None:
+    for place, directory in own.items():
+        inside.run(['mkdir', '-p', place])
+        inside.run(
+            ['mount', '--bind', inside.layout.directory / directory, place]
+        )
+
+
+def _for_debian_nova(inside: Host, wanted: str) -> None:
+    """What Debian's packages and systemd do for the user nova."""
+    for directory in _DEBIAN_OWN.values():
+        (inside.layout.directory / directory).mkdir(exist_ok=True)
+    _bind(inside, _DEBIAN_OWN)
+    debian_nova.copy_settings(wanted, inside.layout.debian_etc)
+    inside.run(['chown', '--recursive', 'root:nova', '/etc/nova'])
+    inside.run(['chmod', '--recursive', 'g+rX,o=', '/etc/nova'])
+    inside.run(['mkdir', '-p', *_NOVAS])
+    inside.run(['chown', '--recursive', 'nova:nova', *_NOVAS])
 
 
 def _unshare(host: HostLayout, wanted: str | None) -> None:

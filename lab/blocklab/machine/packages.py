@@ -19,8 +19,8 @@ import subprocess
 
 from blocklab.machine import subprocesses
 
-# What a compute host needs, and what builds libvirt-python there.
-COMPUTE = (
+# What a compute host runs, whichever Nova it has.
+_HOST = (
     'bindfs',
     'dosfstools',
     'e2fsprogs',
@@ -39,12 +39,29 @@ COMPUTE = (
     'qemu-utils',
     'util-linux',
     'xfsprogs',
+)
+# With Nova from PyPI: what builds libvirt-python, and its environment.
+COMPUTE = (
+    *_HOST,
     'gcc',
     'libc6-dev',
     'libvirt-dev',
     'pkg-config',
     'python3-dev',
     'python3-venv',
+)
+# With Debian's own.
+DEBIAN_NOVA = (*_HOST, 'nova-compute')
+# What builds the Debian package of the checkout: Build-Depends of
+# debian/control, without those of its tests.
+BUILD = (
+    'build-essential',
+    'debhelper',
+    'dh-python',
+    'pybuild-plugin-pyproject',
+    'python3-all',
+    'python3-pbr',
+    'python3-setuptools',
 )
 
 PACKAGES = (

@@ -17,28 +17,31 @@ kept beneath ROOT/roots like the environments. What a host writes is not in
 it but in the host's own directories, so hosts and labs share a root.
 """
 
-from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
-import re
 import shlex
 import shutil
 import tempfile
 
+from blocklab.machine import mirrors
 from blocklab.machine import packages
 from blocklab.machine import subprocesses
-from blocklab.machine.errors import BadInput
 from blocklab.machine.layout import CHECKOUT
 from blocklab.machine.layout import ROOT
 
-RELEASES = ('bookworm', 'trixie')
+# What a compute host can run, by the name of its root: a Debian release, or
+# one with Debian's own package of Nova. Each with the packages it has.
+SYSTEMS: Mapping[str, tuple[str, ...]] = {
+    'bookworm': packages.COMPUTE,
+    'trixie': packages.COMPUTE,
+    'trixie-nova': packages.DEBIAN_NOVA,
+}
+# Where the Debian package of this checkout is built for the latter.
+_BUILDERS = {'trixie-build': packages.BUILD}
+_PACKAGES = {**SYSTEMS, **_BUILDERS}
 _ROOTS = ROOT / 'roots'
-_KEYRING = Path('/usr/share/keyrings/debian-archive-keyring.gpg')
 _CERTIFICATES = Path('/etc/ssl/certs/ca-certificates.crt')
-_FORMAT = '$(RELEASE)|$(REPO_URI)|$(COMPONENT)'
-# The rest of it reaches mirrors; what a release has of its own stays.
-_SETTINGS = re.compile(r'Acquire::(http|https|Retries|Check-Valid-Until)\b')
 
 # What a root shows of this machine, beneath the same names: devices and the
 # like with all that is mounted there, the labs and this code without.
@@ -69,35 +72,37 @@ _CHROOT = f"""{_SHOW}
 exec chroot "$root" "$@"
 """
 
-# release, URI and component of a mirror
-Mirror = tuple[str, str, str]
+
+def path(name: str) -> Path:
+    """The root of that name."""
+    return _ROOTS / name
 
 
-def own() -> str:
-    """The code name of this machine's Debian; empty if it is another."""
-    try:
-        text = Path('/etc/os-release').read_text()
-    except FileNotFoundError:
-        return ''
-    found = dict(re.findall(r'^(\w+)="?(.*?)"?$', text, re.MULTILINE))
-    return str(found.get('VERSION_CODENAME', ''))
+def release(name: str) -> str:
+    """The Debian release that a root is of."""
+    return name.partition('-')[0]
 
 
-def path(release: str) -> Path:
-    """The root of a release."""
-    return _ROOTS / release
+def has_nova(name: str | None) -> bool:
+    """Whether a host with that root runs Debian's own package of Nova."""
+    return name is not None and name.endswith('-nova')
 
 
-def pivot(release: str, *command: str) -> list[str]:
+def builder(name: str) -> str:
+    """The root in which packages for another one are built."""
+    return f'{release(name)}-build'
+
+
+def pivot(name: str, *command: str) -> list[str]:
     """The command line that runs a command with that root.
 
     To be run in a mount namespace of its own, whose root it becomes.
     """
-    return ['sh', '-c', _PIVOT, 'sh', str(path(release)), *command]
+    return ['sh', '-c', _PIVOT, 'sh', str(path(name)), *command]
 
 
 def run(
-    release: str,
+    name: str,
     what: str,
     command: Sequence[str | Path],
     *,
@@ -112,88 +117,85 @@ def run(
         what,
         [
             'unshare', '--mount', '--propagation=private',
-            'sh', '-c', _CHROOT, 'sh', path(release), *command,
+            'sh', '-c', _CHROOT, 'sh', path(name), *command,
         ],
         log=log,
         extra_environment=extra_environment,
     )  # fmt: skip
 
 
-def is_complete(release: str) -> bool:
-    """Whether a root is there with all packages of a compute host."""
-    stamp = _stamp(release)
-    return stamp.exists() and stamp.read_text() == repr(packages.COMPUTE)
+def is_complete(name: str) -> bool:
+    """Whether a root is there with all of its packages."""
+    file = stamp(name)
+    return file.exists() and file.read_text() == repr(_PACKAGES[name])
 
 
-def install(release: str, log: Path) -> None:
+def install(name: str, log: Path) -> None:
     """Make a root, or add what it lacks.
 
     :raises BadInput: this machine's apt has no mirror of Debian.
     :raises CommandFailed: debootstrap or apt could not.
     """
-    if not path(release).exists():
-        _bootstrap(release, log)
-    apt = ('apt-get', '-q', '-y')
-    extra = {'DEBIAN_FRONTEND': 'noninteractive'}
-    for words in (
-        ('update',),
-        ('install', '--no-install-recommends', *packages.COMPUTE),
-    ):
-        run(
-            release,
-            f'apt-get {words[0]} of Debian {release}',
-            [*apt, *words],
-            log=log,
-            extra_environment=extra,
-        )
-    _stamp(release).write_text(repr(packages.COMPUTE))
+    if not path(name).exists():
+        _bootstrap(name, log)
+    apt(name, 'update', log=log)
+    apt(name, 'install', *_PACKAGES[name], log=log)
+    stamp(name).write_text(repr(_PACKAGES[name]))
 
 
-def _stamp(release: str) -> Path:
-    return _ROOTS / f'.{release}.packages'
+def apt(name: str, *words: str, log: Path) -> None:
+    """Run apt-get in a root, without what is only recommended.
+
+    :raises CommandFailed: apt could not.
+    """
+    run(
+        name,
+        f'apt-get {words[0]} of Debian {name}',
+        ['apt-get', '-q', '-y', '--no-install-recommends', *words],
+        log=log,
+        extra_environment={'DEBIAN_FRONTEND': 'noninteractive'},
+    )
 
 
-def _bootstrap(release: str, log: Path) -> None:
+def stamp(name: str) -> Path:
+    """The file that changes when the packages of a root change."""
+    return _ROOTS / f'.{name}.packages'
+
+
+def _bootstrap(name: str, log: Path) -> None:
     if shutil.which('debootstrap') is None:
         packages.install(['debootstrap'], log)
     listing = subprocesses.run(
         'Asking apt for its mirrors',
-        ['apt-get', 'indextargets', '--format', _FORMAT],
+        ['apt-get', 'indextargets', '--format', mirrors.FORMAT],
     )
-    mirrors = translated(_mirrors(listing), own(), release)
-    base = next(uri for name, uri, _ in mirrors if name == release)
+    wanted = release(name)
+    found = mirrors.translated(mirrors.parse(listing), mirrors.own(), wanted)
     _ROOTS.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=_ROOTS) as directory:
-        new = Path(directory) / release
+        new = Path(directory) / name
         subprocesses.run(
-            f'debootstrap of Debian {release}',
+            f'debootstrap of Debian {wanted}',
             [
-                'debootstrap', '--variant=minbase', f'--keyring={_KEYRING}',
-                '--include=ca-certificates', release, new, base,
+                'debootstrap', '--variant=minbase',
+                f'--keyring={mirrors.KEYRING}',
+                '--include=ca-certificates', wanted, new,
+                mirrors.of(found, wanted),
             ],
             log=log,
         )  # fmt: skip
-        _furnish(new, mirrors)
-        new.rename(path(release))
+        _furnish(new, mirrors.sources(found))
+        new.rename(path(name))
 
 
-def _furnish(root: Path, mirrors: Iterable[Mirror]) -> None:
+def _furnish(root: Path, sources: str) -> None:
     """Give a bare root what it needs for its packages and its services."""
-    (root / 'etc/apt/sources.list').write_text(
-        ''.join(
-            f'deb [signed-by={_KEYRING}] {uri} {name} {component}\n'
-            for name, uri, component in mirrors
-        )
-    )
+    (root / 'etc/apt/sources.list').write_text(sources)
     settings = subprocesses.run(
         'Asking apt for its settings', ['apt-config', 'dump', 'Acquire']
     )
     (root / 'etc/apt/apt.conf.d/90blockmig-lab').write_text(
-        ''.join(
-            f'{line}\n'
-            for line in settings.splitlines()
-            if _SETTINGS.match(line) and not line.endswith('"";')
-        )
+        mirrors.settings(settings)
     )
     packages.keep_services_still(root)
     for file in (Path('/etc/resolv.conf'), _CERTIFICATES):
@@ -201,31 +203,3 @@ def _furnish(root: Path, mirrors: Iterable[Mirror]) -> None:
             shutil.copyfile(file, root / file.relative_to('/'))
     # The host's own is mounted there.
     (root / 'etc/hosts').touch()
-
-
-def _mirrors(listing: str) -> list[Mirror]:
-    lines = dict.fromkeys(listing.splitlines())
-    split = (line.split('|') for line in lines)
-    return [(name, uri, component) for name, uri, component in split]
-
-
-def translated(
-    mirrors: Iterable[Mirror], ours: str, wanted: str
-) -> list[Mirror]:
-    """The same mirrors with another release.
-
-    :param ours: the code name of this machine's release.
-    :raises BadInput: none of them is Debian's own.
-    """
-    found = [
-        (wanted + name.removeprefix(ours), uri, component)
-        for name, uri, component in mirrors
-        if name in (ours, f'{ours}-updates', f'{ours}-security')
-    ]
-    if not ours or wanted not in [name for name, _, _ in found]:
-        raise BadInput(
-            'apt on this machine has no mirror of its own Debian release.',
-            'A host of another release needs one: see '
-            '/etc/apt/sources.list.d.',
-        )
-    return found

@@ -27,6 +27,7 @@ from pathlib import Path
 import shutil
 import tempfile
 
+from blocklab.machine import pins
 from blocklab.machine import releases
 from blocklab.machine import roots
 from blocklab.machine import subprocesses
@@ -159,17 +160,29 @@ def install_extra(release: Release, extra: str, log: Path) -> None:
 def _install(
     release: Release, what: str, packages: tuple[str, ...], log: Path
 ) -> None:
+    constraints = release.venv / '.constraints.txt'
+    constraints.write_text(_constraints(release))
     _run(
         release,
         f'Installing the {what} of OpenStack {release.name}',
         [
             _UV, 'pip', 'install', f'--python={release.venv}/bin/python',
-            '--compile-bytecode', f'--constraints={release.constraints}',
-            *packages,
+            '--compile-bytecode', f'--constraints={constraints}', *packages,
         ],
         log,
     )  # fmt: skip
     stamp(release, what).write_text(_digest(release, packages))
+
+
+def _constraints(release: Release) -> str:
+    """The release's pins, for where its environment is made."""
+    ask = ['pkg-config', '--modversion', 'libvirt']
+    what = 'Asking for the version of libvirt'
+    if release.system:
+        said = roots.run(release.system, what, ask)
+    else:
+        said = subprocesses.run(what, ask)
+    return pins.with_libvirt(release.constraints.read_text(), said.strip())
 
 
 def ours_is_current(release: Release, ours: Ours = DRIVER) -> bool:
@@ -189,13 +202,8 @@ def install_ours(release: Release, log: Path, ours: Ours = DRIVER) -> None:
         )
     digest = source_digest(CHECKOUT, ours)
     _stack(release, log)
-    with tempfile.TemporaryDirectory() as directory:
-        # A build leaves files behind: not in somebody's checkout, as root.
-        copy = Path(directory) / 'checkout'
-        shutil.copytree(
-            CHECKOUT, copy, ignore=_NOT_COPIED, copy_function=_copy
-        )
-        wheels = Path(directory) / 'wheels'
+    with checkout_copy() as copy:
+        wheels = copy.parent / 'wheels'
         subprocesses.run(
             f'Building {ours.name}',
             [
@@ -215,6 +223,20 @@ def install_ours(release: Release, log: Path, ours: Ours = DRIVER) -> None:
             log,
         )  # fmt: skip
     stamp(release, ours.name).write_text(digest)
+
+
+@contextlib.contextmanager
+def checkout_copy() -> Iterator[Path]:
+    """A copy of the checkout, alone in a directory, to build something in.
+
+    A build leaves files behind: not in somebody's checkout, as root.
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        copy = Path(directory) / 'checkout'
+        shutil.copytree(
+            CHECKOUT, copy, ignore=_NOT_COPIED, copy_function=_copy
+        )
+        yield copy
 
 
 def source_digest(checkout: Path, ours: Ours = DRIVER) -> str:

@@ -21,6 +21,7 @@ from blocklab.guest.console import Summary
 from blocklab.guest.disks import DiskSize
 from blocklab.guest.disks import DiskState
 from blocklab.lab import Lab
+from blocklab.machine import roots
 from blocklab.migration import demo_output
 from blocklab.migration import report
 from blocklab.migration import scenario
@@ -174,8 +175,14 @@ def _driver(lab: Lab) -> str:
 
 
 def _nova_version(lab: Lab) -> str:
+    """The version from PyPI, and Debian's where a host has that."""
     packages = lab.release.venv.glob('lib/python3*/site-packages')
     found = metadata.distributions(
         name='nova', path=[str(path) for path in packages]
     )
-    return next(iter(found)).version
+    versions = [next(iter(found)).version]
+    for host, system in lab.settings.choices.systems.items():
+        if roots.has_nova(system):
+            ask = ['dpkg-query', '-W', '-f', '${Version}', 'nova-compute']
+            versions.append(f'{host}={lab.host(host).run(ask)}')
+    return ', '.join(versions)

@@ -15,6 +15,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from blocklab.machine import debian_nova
+from blocklab.machine import roots
 from blocklab.machine import venvs
 from blocklab.machine.layout import HostLayout
 from blocklab.machine.layout import Layout
@@ -34,7 +36,8 @@ def services(
 ) -> Iterator[Service]:
     """All of one host; `blocklab.commands.up` has their order."""
     yield _libvirtd(layout, host)
-    yield from _switch(layout, host)
+    debian = roots.has_nova(choices.systems.get(host.name))
+    yield from _switch(layout, host, debian=debian)
     yield _nova_compute(layout, host, release, choices)
 
 
@@ -61,13 +64,20 @@ def _libvirtd(layout: Layout, host: HostLayout) -> Service:
     )
 
 
-def _switch(layout: Layout, host: HostLayout) -> Iterator[Service]:
+def _switch(
+    layout: Layout, host: HostLayout, *, debian: bool
+) -> Iterator[Service]:
+    # Where os-vif looks for it if nothing else is set, as nova may not use
+    # the socket. An agent of Neutron would see to it, or the administrator
+    # with "ovs-vsctl set-manager".
+    local = ('--remote=ptcp:6640:127.0.0.1',) if debian else ()
     yield Service(
         f'ovsdb@{host.name}',
         host,
         (
             'ovsdb-server',
             '--remote=punix:/run/openvswitch/db.sock',
+            *local,
             '--unixctl=/run/openvswitch/ovsdb.ctl',
             str(host.directory / 'openvswitch.db'),
         ),
@@ -98,7 +108,10 @@ def _nova_compute(
     layout: Layout, host: HostLayout, release: Release, choices: Choices
 ) -> Service:
     etc = layout.etc / host.name
-    release = release.on(choices.systems.get(host.name))
+    system = choices.systems.get(host.name)
+    if system is not None and roots.has_nova(system):
+        return _debian_nova_compute(layout, host, system, choices)
+    release = release.on(system)
     venv = environment(host, release, choices)
     files = [
         etc / 'nova.conf',
@@ -118,4 +131,32 @@ def _nova_compute(
         Alive(),
         files=tuple(files),
         environment=variables,
+    )
+
+
+def _debian_nova_compute(
+    layout: Layout, host: HostLayout, system: str, choices: Choices
+) -> Service:
+    """As nova-compute.service of Debian's package starts it.
+
+    It needs no systemd for that: the unit runs the package's init script as
+    nova, in a clean environment.
+    """
+    files = [host.debian_etc / debian_nova.COMPUTE_CONF, roots.stamp(system)]
+    if choices.drivers[host.name] == 'blockmig':
+        files.append(debian_nova.stamp(system))
+    backend = choices.concurrency.get(host.name)
+    variables = BACKENDS[backend] if backend else {}
+    return Service(
+        f'nova-compute@{host.name}',
+        host,
+        (
+            *('setpriv', '--reuid=nova', '--regid=nova', '--init-groups'),
+            *('--reset-env', 'env', '--chdir=/var/lib/nova'),
+            *(f'{name}={value}' for name, value in variables.items()),
+            *('/etc/init.d/nova-compute', 'systemd-start'),
+        ),
+        _log(layout, 'nova-compute', host),
+        Alive(),
+        files=tuple(files),
     )

@@ -20,6 +20,8 @@ import uuid
 
 import jinja2
 
+from blocklab.machine import debian_nova
+from blocklab.machine import roots
 from blocklab.machine.layout import LAB_DIR
 from blocklab.machine.layout import HostLayout
 from blocklab.machine.layout import Layout
@@ -72,15 +74,22 @@ def files(
     }
     rendered = _controller(layout, release, values)
     for host in layout.computes:
+        system = settings.choices.systems.get(host.name)
         venv = compute_host.environment(host, release, settings.choices)
-        rendered.update(_compute(layout, host, {**values, 'venv': venv}))
+        theirs = {**values, 'venv': venv}
+        rendered.update(_compute(layout, host, system, theirs))
     for host in layout.hosts:
         rendered[host.directory / 'hosts'] = render(
             'hosts', hosts=layout.hosts
         )
-        rendered[layout.etc / host.name / 'nova-host.conf'] = render(
+        sections = render(
             'nova-host.conf', sections=_host_sections(host, settings)
         )
+        if roots.has_nova(settings.choices.systems.get(host.name)):
+            # Debian's nova.conf stays as it is; this is read after it.
+            rendered[host.debian_etc / debian_nova.COMPUTE_CONF] += sections
+        else:
+            rendered[layout.etc / host.name / 'nova-host.conf'] = sections
     return rendered
 
 
@@ -111,23 +120,33 @@ def _controller(
 
 
 def _compute(
-    layout: Layout, host: HostLayout, values: Mapping[str, Any]
+    layout: Layout,
+    host: HostLayout,
+    system: str | None,
+    values: Mapping[str, Any],
 ) -> dict[Path, str]:
     libvirt = host.directory / 'libvirt' / 'etc'
-    nova_conf = layout.etc / host.name / 'nova.conf'
+    debian = roots.has_nova(system)
+    nova_conf = (
+        host.debian_etc / debian_nova.COMPUTE_CONF
+        if debian
+        else layout.etc / host.name / 'nova.conf'
+    )
     return {
-        libvirt / 'qemu.conf': render('qemu.conf'),
+        libvirt / 'qemu.conf': render('qemu.conf', debian=debian),
         libvirt / 'libvirtd.conf': render(
             'libvirtd.conf',
             address=host.address,
             # libvirt refuses to migrate between hosts of the same UUID.
             uuid=uuid.uuid5(uuid.NAMESPACE_DNS, host.namespace),
+            debian=debian,
         ),
         nova_conf: render(
             'nova-compute.conf',
             address=host.address,
             nova_state='/var/lib/nova',
             nova_conf=nova_conf,
+            debian=debian,
             **values,
         ),
     }

@@ -20,7 +20,7 @@ import testtools
 from blocklab.commands import cli
 from blocklab.commands import options
 from blocklab.machine import errors
-from blocklab.machine import roots
+from blocklab.machine import mirrors
 
 
 class CheckTest(testtools.TestCase):
@@ -39,7 +39,7 @@ class CheckTest(testtools.TestCase):
             self.assertTrue(chosen.cinder)
 
     def test_a_host_of_another_debian(self) -> None:
-        with mock.patch.object(roots, 'own', return_value='bookworm'):
+        with mock.patch.object(mirrors, 'own', return_value='bookworm'):
             self.assertEqual({}, self.systems())
             self.assertEqual({}, self.systems('bookworm'))
             self.assertEqual(
@@ -49,7 +49,7 @@ class CheckTest(testtools.TestCase):
                 {'server2': 'trixie', 'server-01': 'trixie'},
                 self.systems('trixie'),
             )
-        with mock.patch.object(roots, 'own', return_value='trixie'):
+        with mock.patch.object(mirrors, 'own', return_value='trixie'):
             self.assertEqual(
                 {'server2': 'bookworm'}, self.systems('server2=bookworm')
             )
@@ -57,6 +57,19 @@ class CheckTest(testtools.TestCase):
     def systems(self, *words: str) -> dict[str, str]:
         asked = [f'--os={word}' for word in words]
         return dict(options.choices(self.parse('up', *asked)).systems)
+
+    def test_debians_own_nova(self) -> None:
+        """A host has it whatever this machine is, with its release only."""
+        words = ['up', '--os=server2=trixie-nova']
+        chosen = options.choices(self.parse(*words, '--release=2025.1'))
+        for ours in ('bookworm', 'trixie'):
+            with mock.patch.object(mirrors, 'own', return_value=ours):
+                self.assertEqual({'server2': 'trixie-nova'}, chosen.systems)
+        error = self.assertRaises(errors.BadInput, cli.check, words)
+        self.assertIn('2025.1', error.way_out)
+        words += ['--release=2025.1', '--with=cinder']
+        error = self.assertRaises(errors.BadInput, cli.check, words)
+        self.assertIn('cinder', error.way_out)
 
     def test_a_debian_that_the_lab_does_not_know_is_refused(self) -> None:
         for word in ('sid', 'controller=trixie'):

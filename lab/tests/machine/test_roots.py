@@ -19,36 +19,8 @@ import fixtures
 import testtools
 
 from blocklab.machine import errors
-from blocklab.machine import packages
 from blocklab.machine import releases
 from blocklab.machine import roots
-
-URI = 'http://mirror.example/debian/'
-SECURITY = 'http://mirror.example/debian-security/'
-MIRRORS = [
-    ('bookworm', URI, 'main'),
-    ('bookworm-updates', URI, 'main'),
-    ('bookworm-security', SECURITY, 'main'),
-    ('nodistro', 'http://elsewhere.example/', 'main'),
-]
-
-
-class MirrorsTest(testtools.TestCase):
-    def test_the_same_with_another_release(self) -> None:
-        self.assertEqual(
-            [
-                ('trixie', URI, 'main'),
-                ('trixie-updates', URI, 'main'),
-                ('trixie-security', SECURITY, 'main'),
-            ],
-            roots.translated(MIRRORS, 'bookworm', 'trixie'),
-        )
-
-    def test_a_machine_that_is_no_debian_is_refused(self) -> None:
-        for ours in ('', 'noble'):
-            self.assertRaises(
-                errors.BadInput, roots.translated, MIRRORS, ours, 'trixie'
-            )
 
 
 class RootTest(testtools.TestCase):
@@ -67,7 +39,7 @@ class RootTest(testtools.TestCase):
             roots.install('trixie', self.place / 'log')
         self.assertEqual(2, run.call_count)
         self.assertTrue(roots.is_complete('trixie'))
-        with mock.patch.object(packages, 'COMPUTE', ('another',)):
+        with mock.patch.dict(roots._PACKAGES, trixie=('another',)):
             self.assertFalse(roots.is_complete('trixie'))
 
     def test_packages_that_are_not_installed_are_not_remembered(self) -> None:
@@ -81,6 +53,15 @@ class RootTest(testtools.TestCase):
                 self.place / 'log',
             )
         self.assertFalse(roots.is_complete('trixie'))
+
+    def test_what_a_name_says(self) -> None:
+        self.assertEqual('trixie', roots.release('trixie-nova'))
+        self.assertEqual('trixie', roots.release('trixie'))
+        self.assertEqual('trixie-build', roots.builder('trixie-nova'))
+        self.assertIn('trixie-build', roots._PACKAGES)
+        with_nova = [name for name in roots.SYSTEMS if roots.has_nova(name)]
+        self.assertEqual(['trixie-nova'], with_nova)
+        self.assertFalse(roots.has_nova(None))
 
     def test_an_environment_of_its_own(self) -> None:
         release = releases.named('2026.2')

@@ -139,6 +139,51 @@ class ServicesTest(RenderedCase):
         )
         self.assertEqual(f'{self.release.venv}/bin/nova-compute', command)
 
+    def test_debians_own_nova_runs_as_debian_has_it(self) -> None:
+        chosen = {'systems': {'server2': 'trixie-nova'}}
+        computes = {
+            service.name: service
+            for service in self.services(**chosen)
+            if service.name.startswith('nova-compute@')
+        }
+        there = computes['nova-compute@server2']
+        self.assertIn('--reuid=nova', there.command)
+        self.assertEqual(
+            ('/etc/init.d/nova-compute', 'systemd-start'), there.command[-2:]
+        )
+        self.assertNotIn(str(self.release.venv), ' '.join(there.command))
+        here = computes['nova-compute@server-01']
+        self.assertIn(str(self.release.venv), here.command[0])
+
+        host = self.lab.host('server2')
+        files = self.files(**chosen)
+        written = host.debian_etc / 'nova-compute.conf'
+        self.assertIn(written, there.files)
+        parsed = configparser.RawConfigParser(strict=False)
+        parsed.read_string(files[written])
+        self.assertEqual('server2', parsed['DEFAULT']['host'])
+        self.assertEqual(
+            'nova_blockmig.LibvirtDriver', parsed['DEFAULT']['compute_driver']
+        )
+        # nova may not run what it likes as root, as Debian has it.
+        self.assertNotIn('helper_command', files[written])
+        # Debian's own file is read before, and stays.
+        self.assertNotIn(host.debian_etc / 'nova.conf', files)
+        self.assertNotIn(self.lab.etc / 'server2' / 'nova.conf', files)
+        qemu = host.directory / 'libvirt' / 'etc' / 'qemu.conf'
+        self.assertNotIn('root', files[qemu])
+
+    def test_debians_own_nova_with_other_threads(self) -> None:
+        (command,) = (
+            service.command
+            for service in self.services(
+                systems={'server2': 'trixie-nova'},
+                concurrency={'server2': 'eventlet'},
+            )
+            if service.name == 'nova-compute@server2'
+        )
+        self.assertIn('OS_NOVA_DISABLE_EVENTLET_PATCHING=false', command)
+
     def test_concurrency_is_chosen_per_host(self) -> None:
         variable = 'OS_NOVA_DISABLE_EVENTLET_PATCHING'
         found = {

@@ -82,11 +82,13 @@ class LabTestCase(testtools.TestCase):
         with lock.exclusive(self.name) as layout:
             self.lab = up.bring_up(layout, wanted)
 
-    def boot(self, flavor: scenario.Flavor, **options: Any) -> Any:
-        """An instance on the source; it is deleted when the test ends."""
+    def boot(
+        self, flavor: scenario.Flavor, host: str = SOURCE, **options: Any
+    ) -> Any:
+        """An instance on a host; it is deleted when the test ends."""
         name = re.sub(r'\W', '-', self.id().rpartition('.')[2])
         instance = scenario.boot(
-            self.lab, name, flavor, host=SOURCE, timeout=400, **options
+            self.lab, name, flavor, host=host, timeout=400, **options
         )
         self.addCleanup(self._delete, instance.id)
         return instance
