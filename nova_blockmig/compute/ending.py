@@ -12,13 +12,15 @@
 
 """How a copy ends that does not end well.
 
-Nova's monitor decides by what libvirt says of the job, and rolls back. Three
+Nova's monitor decides by what libvirt says of the job, and rolls back. Four
 things are added. What libvirt raised goes into the instance's events, not
 through the monitor: since Nova 32.2 it would be raised again after the
 rollback, and put an instance that runs as before into ERROR. A libvirtd that
-is restarted is asked again. And a guest that ended on the source in mid-copy
-did not leave: Nova takes every domain that is shut off for one that has
-arrived, and would remove the only whole disks.
+is restarted is asked again. Figures that cannot be saved for a while, because
+the message bus, the database or the conductor is restarted, do not end the
+copy: Nova would abort it and put the instance into ERROR. And a guest that
+ended on the source in mid-copy did not leave: Nova takes every domain that is
+shut off for one that has arrived, and would remove the only whole disks.
 """
 
 from collections.abc import Callable
@@ -33,6 +35,7 @@ import nova.conf
 from nova.virt.libvirt import driver as libvirt_driver
 from oslo_context import context as request_context
 from oslo_log import log as logging
+import oslo_messaging as messaging
 
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
@@ -48,6 +51,8 @@ _ENDED = (
 _MOST_RESTARTS = 3
 _RESTART_SECONDS = 60
 """How long libvirtd may take to answer again."""
+_SAVE_AGAIN_SECONDS = 5
+"""As often as Nova's monitor saves its figures."""
 
 # libvirt's stable ABI; Nova's fake libvirt does not have all of the names.
 _OPERATION_ABORTED = 78  # VIR_ERR_OPERATION_ABORTED
@@ -139,7 +144,7 @@ class Monitor:
         future: Any,
         disk_paths: Any,
     ) -> None:
-        """Watch the job to its end, also if libvirtd is restarted meanwhile.
+        """Watch the job to its end, whatever is restarted meanwhile.
 
         :raises libvirtError: it cannot be found out how the job ended; the
             files on both hosts are left as they are.
@@ -183,6 +188,15 @@ class Monitor:
                 )
                 guest._domain = self._domain_found_again(instance, exc)
                 left -= 1
+            except messaging.MessagingException as exc:
+                if self._decided:
+                    raise
+                LOG.warning(
+                    'Unable to save how far the migration is: %s',
+                    exc,
+                    instance=instance,
+                )
+                time.sleep(_SAVE_AGAIN_SECONDS)
             else:
                 return
 

@@ -34,6 +34,7 @@ from nova.virt.libvirt import driver as libvirt_driver
 from nova.virt.libvirt import guest as libvirt_guest
 from nova.virt.libvirt import migration as libvirt_migrate
 from oslo_log import log as logging
+import oslo_messaging as messaging
 
 from nova_blockmig.core import progress
 
@@ -44,6 +45,9 @@ LOG = logging.getLogger(__name__)
 
 _INTERVAL = 5
 """Seconds between two figures of Nova's monitor, without an option for it."""
+
+# What the database raises comes from the conductor, as a RemoteError.
+_NOT_SAVED = (messaging.MessagingException, exception.NovaException)
 
 
 class _Disk:
@@ -142,7 +146,7 @@ class MonitoredGuest(libvirt_guest.Guest):  # type: ignore[misc]
             migrate_data: Any,
         ) -> T:
             self._shown = self._shown.finished()
-            _save(migrate_data.migration, self._shown)
+            _save(instance, migrate_data.migration, self._shown)
             return post_method(
                 context, instance, dest, block_migration, migrate_data
             )
@@ -232,11 +236,28 @@ class FlattenProgress:
         except exception.MigrationNotFoundByStatus:
             # It was aborted in this moment.
             return
-        _save(migration, self.shown)
+        except _NOT_SAVED as exc:
+            _warn(self._instance, exc)
+            return
+        _save(self._instance, migration, self.shown)
 
 
-def _save(migration: Any, shown: progress.Progress) -> None:
+def _save(instance: Any, migration: Any, shown: progress.Progress) -> None:
+    """Save figures, if that can be done now.
+
+    They are for people: a database or a message bus that is restarted must
+    end neither a flattening nor a migration whose guest has moved.
+    """
     migration.disk_total = shown.total_bytes
     migration.disk_processed = shown.done_bytes
     migration.disk_remaining = shown.left_bytes
-    migration.save()
+    try:
+        migration.save()
+    except _NOT_SAVED as exc:
+        _warn(instance, exc)
+
+
+def _warn(instance: Any, exc: Exception) -> None:
+    LOG.warning(
+        'Unable to save how far the migration is: %s', exc, instance=instance
+    )

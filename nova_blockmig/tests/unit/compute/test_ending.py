@@ -19,6 +19,7 @@ from nova.compute import utils as compute_utils
 import nova.conf
 from nova.virt.libvirt import driver as libvirt_driver
 from oslo_config import fixture as config_fixture
+import oslo_messaging as messaging
 
 from nova_blockmig import driver
 from nova_blockmig.compute import ending
@@ -274,6 +275,27 @@ class EndedHereTest(Case):
         exc = self.assertRaises(LibvirtError, self.watch)
         self.assertEqual('connection lost', str(exc))
         self.assertEqual(2, self.driver._host.get_guest.call_count)
+
+    def test_figures_that_cannot_be_saved_do_not_end_the_copy(self):
+        """RabbitMQ, MariaDB or the conductor is restarted meanwhile."""
+        self.guest.is_active.return_value = True
+        self.monitor.side_effect = [
+            messaging.MessagingTimeout('no reply'),
+            messaging.RemoteError('DBConnectionError', 'gone'),
+            messaging.MessageDeliveryFailure('closed'),
+            messaging.MessagingTimeout('no reply'),
+            None,
+        ]
+        self.watch()
+        self.assertEqual(5, self.monitor.call_count)
+        # Libvirt was not what failed.
+        self.driver._host.get_guest.assert_not_called()
+
+    def test_what_nova_cannot_save_at_the_end_is_not_hidden(self):
+        self.guest.is_active.return_value = True
+        self.post.side_effect = messaging.MessagingTimeout('no reply')
+        self.assertRaises(messaging.MessagingTimeout, self.watch)
+        self.post.assert_called_once()
 
     def test_a_domain_that_went_meanwhile(self):
         self.guest.is_active.side_effect = LibvirtError('connection lost')

@@ -22,6 +22,7 @@ from nova.virt.libvirt import driver as libvirt_driver
 from nova.virt.libvirt import guest as libvirt_guest
 from nova.virt.libvirt import migration as libvirt_migrate
 from oslo_config import fixture as config_fixture
+import oslo_messaging as messaging
 
 from nova_blockmig.compute import progress
 from nova_blockmig.core import progress as core_progress
@@ -42,6 +43,15 @@ LIBVIRT = types.SimpleNamespace(
     libvirtError=LibvirtError,
 )
 NONE, RUNNING = LIBVIRT.VIR_DOMAIN_JOB_NONE, LIBVIRT.VIR_DOMAIN_JOB_UNBOUNDED
+
+# What a figure that is saved may meet while RabbitMQ, MariaDB or the
+# conductor is restarted.
+AWAY = (
+    messaging.MessagingTimeout('no reply'),
+    messaging.MessageDeliveryFailure('closed'),
+    messaging.RemoteError('DBConnectionError', 'gone'),
+    exception.MigrationNotFound(migration_id=1),
+)
 
 
 def disk(target, path):
@@ -146,6 +156,15 @@ class MonitoredGuestTest(base.TestCase):
             migration.disk_remaining,
         ))  # fmt: skip
 
+    def test_an_end_that_cannot_be_saved_is_an_end_all_the_same(self):
+        """The guest is on the destination: Nova has to go on."""
+        migration = mock.Mock()
+        data = types.SimpleNamespace(migration=migration)
+        for migration.save.side_effect in AWAY:
+            post_method = mock.Mock()
+            self.guest.saving_as_done(post_method)(1, 2, 3, True, data)
+            post_method.assert_called_once_with(1, 2, 3, True, data)
+
     # The allowed downtime.
 
     def allowed(self):
@@ -231,3 +250,14 @@ class FlattenProgressTest(base.TestCase):
         )
         self.report.update(1, 10)
         self.assertEqual(core_progress.Progress(1, 10), self.report.shown)
+
+    def test_figures_that_cannot_be_saved_do_not_end_the_flattening(self):
+        for self.now, away in enumerate(AWAY):
+            self.now *= 10
+            self.migration.side_effect = away
+            self.report.update(1, 10)
+        self.migration.side_effect = None
+        self.now += 10
+        self.migration.return_value.save.side_effect = AWAY[0]
+        self.report.update(2, 10)
+        self.assertEqual(core_progress.Progress(2, 10), self.report.shown)
