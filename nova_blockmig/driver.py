@@ -21,6 +21,7 @@ from nova_blockmig import conf
 from nova_blockmig.compute import bases_in_use
 from nova_blockmig.compute import claims
 from nova_blockmig.compute import compute_node
+from nova_blockmig.compute import departure
 from nova_blockmig.compute import destination
 from nova_blockmig.compute import directory
 from nova_blockmig.compute import disk_info
@@ -313,7 +314,10 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
         if not migrate_data.block_migration:
             super()._live_migration_operation(*args, guest, device_names)
             return
-        with ending.reporting_copy(context, instance):
+        with (
+            ending.reporting_copy(context, instance),
+            departure.marked(self._host, instance, dest),
+        ):
             guest = flags.guest_to_migrate(
                 libvirt_driver.libvirt,
                 guest,
@@ -322,6 +326,12 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
                 detect_zeroes=CONF.blockmig.migrate_disks_detect_zeroes,
             )
             super()._live_migration_operation(*args, guest, device_names)
+
+    def _hard_reboot(
+        self, context: Any, instance: Any, *args: Any, **kwargs: Any
+    ) -> None:
+        departure.assert_not_left(self._host, instance)
+        super()._hard_reboot(context, instance, *args, **kwargs)
 
     def _live_migration_monitor(
         self,

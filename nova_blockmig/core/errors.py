@@ -236,6 +236,20 @@ class BaseUnreadable(Refused):
         )
 
 
+class GuestHasLeft(Refused):
+    """A guest would be started from the disks that it has left."""
+
+    def __init__(self, host: str, destination: str) -> None:
+        self.host, self.destination = host, destination
+        where = destination or 'another host'
+        super().__init__(
+            f'the guest was moved from {host} to {where} while nova-compute '
+            f'did not run, and the disks on {host} are old: it is not '
+            'started from them; see "Nova and libvirt disagree" in the '
+            'documentation of nova-blockmig'
+        )
+
+
 class NeverResumed(Refused):
     """QEMU would crash if it moved this paused guest once more."""
 

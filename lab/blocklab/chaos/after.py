@@ -34,6 +34,8 @@ from blocklab.migration.instance import Instance
 
 # For Nova's periodic tasks to put right what they put right.
 _PATIENCE = 150
+# Nobody works on an instance without a task; a record may say otherwise.
+_IDLE = 45
 # What a lab in which something was broken may answer.
 ANSWERS = (
     exceptions.SDKException,
@@ -104,12 +106,22 @@ class Afterwards:
         """Wait for Nova's last word, and for every service."""
         deadline = time.monotonic() + 2 * _PATIENCE
         status = ''
+        idle: float | None = None
         while time.monotonic() < deadline:
             with contextlib.suppress(*ANSWERS):
                 record = newest(self._trial)
                 status = record.status if record else 'no record'
                 task = self._trial.instance.server.task_state
                 if task is None and status in (*migration.FINAL, 'no record'):
+                    break
+                if task is not None:
+                    idle = None
+                elif idle is None:
+                    idle = time.monotonic()
+                elif time.monotonic() - idle > _IDLE:
+                    self._facts.problems.append(
+                        f'the migration stays {status}'
+                    )
                     break
             time.sleep(1)
         else:

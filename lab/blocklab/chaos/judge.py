@@ -36,7 +36,7 @@ class Observed:
     :ivar bindings: host -> statuses of its ports' bindings there.
     :ivar left: host -> paths of what is left of it there, or of a check,
         where Nova does not have it.
-    :ivar marks: paths that say that a directory is half-made.
+    :ivar marks: paths that say that a guest is on its way.
     """
 
     active: tuple[str, ...]
@@ -119,7 +119,7 @@ def _leftovers(seen: Observed) -> list[str]:
         if host != seen.host and host not in seen.active
     ]
     if seen.marks:
-        found.append(f'still marked as half-made: {_some(seen.marks)}')
+        found.append(f'marked as on its way: {_some(seen.marks)}')
     return found
 
 

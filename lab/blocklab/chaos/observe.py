@@ -23,7 +23,8 @@ from blocklab.chaos.trial import Trial
 from blocklab.lab import Lab
 from blocklab.migration import migration
 
-# compute/directory.py of nova-blockmig
+# compute/directory.py of nova-blockmig; what compute/departure.py makes is in
+# the way of nothing where the guest has stayed
 MARK = '.nova-blockmig-incoming'
 # Nova's, which stay.
 _KEPT = ('_base', 'locks', 'compute_nodes', 'lost+found', 'ballast')

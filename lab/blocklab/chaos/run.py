@@ -143,7 +143,7 @@ class CellRun:
     def _boot(self, host: str) -> Subject:
         # An image of its own: it may be deleted.
         image = self._lab.cloud.image.create_image(
-            f'chaos {self._cell.name}',
+            'chaos-' + self._cell.name.replace(':', '-'),
             filename=str(self._lab.guest_image.disk),
             disk_format='qcow2',
             container_format='bare',

@@ -125,8 +125,7 @@ def _lab(arguments: argparse.Namespace, extra: Any) -> Any:
         drivers=dict.fromkeys(layouts.COMPUTES, arguments.driver),
         extra=extra,
     )
-    if wanted != lab.settings.choices or lab.problems():
-        lab = up.bring_up(lab.layout, wanted)
+    lab = up.bring_up(lab.layout, wanted)
     reset.reset(lab)
     return lab
 

@@ -98,7 +98,7 @@ class ProblemsTest(unittest.TestCase):
         found = self.problems(left={'b': ('u', 'u/1', 'u/2', 'u/3')})
         self.assertEqual('left on b: u, u/1, u/2 and 1 more', found)
         self.assertIn('libvirt on b still', self.problems(defined=('a', 'b')))
-        self.assertIn('half-made', self.problems(marks=('u/mark',)))
+        self.assertIn('on its way', self.problems(marks=('u/mark',)))
 
 
 class DifferingTest(unittest.TestCase):

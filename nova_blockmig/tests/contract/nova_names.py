@@ -139,6 +139,11 @@ _METHODS = _of(
             'guest, device_names',
             'the last moment before libvirt migrates',
         ),
+        '_hard_reboot': (
+            'self, context, instance, network_info, share_info, '
+            'block_device_info=None, accel_info=None',
+            'does not start a guest that has left',
+        ),
         '_live_migration_monitor': (
             'self, context, instance, guest, dest, post_method, '
             'recover_method, block_migration, migrate_data, future, '

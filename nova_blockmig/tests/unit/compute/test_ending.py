@@ -87,6 +87,17 @@ class CopyTest(Case):
         driver.conf.register_opts(conf)
         self.driver = driver.LibvirtDriver.__new__(driver.LibvirtDriver)
         self.driver._block_migration_flags = 0
+        self.driver._host = mock.Mock()
+        self.driver._host.get_guest.side_effect = exception.InstanceNotFound(
+            instance_id='uuid'
+        )
+        directory = self.useFixture(fixtures.TempDir()).path
+        self.useFixture(
+            fixtures.MockPatch(
+                'nova.virt.libvirt.utils.get_instance_path',
+                lambda instance: directory,
+            )
+        )
 
     def copy(self, block_migration=True):
         self.driver._live_migration_operation(
