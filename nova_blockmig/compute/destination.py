@@ -80,6 +80,7 @@ class Destination:
                 public_key=self._keys.public_key,
                 max_inline_bytes=self._policy.max_inline_bytes,
                 base_digest=self._known_digest(instance),
+                qemu_version=self._driver._host.get_connection().getVersion(),
             ),
         )
         path = os.path.join(CONF.instances_path, name)

@@ -10,11 +10,12 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What is in a disk, or known of it, that no copy takes along.
+"""What keeps a guest here besides the content of its disks.
 
-A mirror copies what a guest reads. Snapshots inside a qcow2 file are not
-among that: they would vanish without a word. libvirt refuses a domain of
-which it knows snapshots or checkpoints, but only when Nova has begun.
+What is in a disk, or known of it, no copy takes along: a mirror copies what a
+guest reads. Snapshots inside a qcow2 file are not among that: they would
+vanish without a word. libvirt refuses a domain of which it knows snapshots or
+checkpoints, but only when Nova has begun.
 """
 
 from collections.abc import Iterable
@@ -25,6 +26,8 @@ from nova.virt import images
 from nova.virt.libvirt import driver as libvirt_driver
 
 from nova_blockmig.core import errors
+from nova_blockmig.core import handshake
+from nova_blockmig.core import machine_type
 from nova_blockmig.core import model
 from nova_blockmig.host import headers
 
@@ -42,6 +45,24 @@ def assert_none(guest: Any, disks: Iterable[model.Disk]) -> None:
             found += _inside(disk)
     if found:
         raise errors.WouldBeLost(found)
+
+
+def assert_machine_type(
+    driver: Any, instance: Any, peer: handshake.PeerInfo | None
+) -> None:
+    """Refuse a guest of a kind that the destination's QEMU has not got.
+
+    Nova's conductor sees to that unless it is told not to. libvirt refuses it
+    before anything is copied, but when disks have been flattened already.
+
+    :param peer: what the destination says of itself.
+    :raises errors.MachineTypeTooNew: it is newer than the destination's QEMU.
+    """
+    if peer is None or peer.qemu_version is None:
+        return
+    machine = driver._host.get_guest(instance).get_config().os_mach_type
+    if machine_type.is_too_new(machine, peer.qemu_version):
+        raise errors.MachineTypeTooNew(machine)
 
 
 def _known_to_libvirt(guest: Any) -> Iterable[str]:

@@ -82,6 +82,7 @@ class Source:
             facts = self._facts(context, instance, peer)
             found = self._inspect(instance, block_device_info, facts)
             self.assert_may_leave(context, instance, found)
+            obstacles.assert_machine_type(self._driver, instance, peer)
         except errors.Refused as exc:
             raise exception.MigrationPreCheckError(reason=str(exc)) from exc
         self._agreed[instance.uuid] = agreement.Agreement(facts, peer)
@@ -218,13 +219,9 @@ class Source:
         self, instance: Any, block_device_info: Any, facts: plan.Facts
     ) -> inspection.Inspection:
         return inspection.inspect(
-            self._driver,
-            self._policy,
-            self._bases,
-            instance,
-            block_device_info,
-            facts,
-        )
+            self._driver, self._policy, self._bases, instance,
+            block_device_info, facts,
+        )  # fmt: skip
 
     def assert_may_leave(
         self, context: Any, instance: Any, found: inspection.Inspection

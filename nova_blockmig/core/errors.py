@@ -112,6 +112,19 @@ class WouldBeLost(Refused):
         )
 
 
+class MachineTypeTooNew(Refused):
+    """The destination's QEMU is older than the guest's machine type."""
+
+    def __init__(self, machine: str) -> None:
+        self.machine = machine
+        super().__init__(
+            f'the guest has the machine type {machine}, which the older QEMU '
+            'of the destination does not have: choose a destination whose '
+            'QEMU is not older; or set [libvirt] hw_machine_type on this host '
+            'to one that both have, and stop and start the instance'
+        )
+
+
 class NoSpaceToFlatten(Refused):
     """The source cannot take the bases into the overlays."""
 

@@ -21,7 +21,7 @@ data back, and the destination still knows the name that it chose.
 The destination's mark, in version 1 of this protocol and in version 2::
 
     tmpk3j2_x.blockmig-1-qcow2
-    tmpk3j2_x.blockmig2-k<key>-m<limit>-b<digest>.blockmig-1-qcow2
+    tmpk3j2_x.blockmig2-k<key>-m<limit>-b<digest>-q<QEMU>.blockmig-1-qcow2
 
 The last number is the oldest version that the destination speaks, the one
 behind ``.blockmig`` the newest, and it speaks all between the two. So a
@@ -52,6 +52,7 @@ _SOURCE = re.compile(r'\.blockmig-source-(\d{1,6})$')
 _KEY = re.compile(r'-k([0-9a-f]{66})(?:-|$)')
 _MAX_INLINE = re.compile(r'-m([0-9a-f]{1,16})(?:-|$)')
 _BASE = re.compile(r'-b([0-9a-f]{64})(?:-|$)')
+_QEMU = re.compile(r'-q([0-9a-f]{1,8})(?:-|$)')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +69,8 @@ class PeerInfo:
         does not say.
     :ivar base_digest: of the image base in the destination's image cache, in
         hexadecimal; None if there is none, or the destination did not look.
+    :ivar qemu_version: of its QEMU, as libvirt counts: 7002022 is 7.2.22;
+        None if it does not say.
     """
 
     version: int
@@ -76,6 +79,7 @@ class PeerInfo:
     public_key: bytes | None = None
     max_inline_bytes: int | None = None
     base_digest: str | None = None
+    qemu_version: int | None = None
 
     @property
     def common_version(self) -> int:
@@ -100,6 +104,8 @@ def mark_destination(filename: str, mark: PeerInfo) -> str:
             extended += f'-m{mark.max_inline_bytes:x}'
         if mark.base_digest is not None:
             extended += f'-b{mark.base_digest}'
+        if mark.qemu_version is not None:
+            extended += f'-q{mark.qemu_version:x}'
     return f'{filename}{extended}.blockmig-{mark.oldest}-{mark.images_type}'
 
 
@@ -113,6 +119,7 @@ def read_destination(filename: str) -> PeerInfo | None:
     key = _KEY.search(fields)
     limit = _MAX_INLINE.search(fields)
     base = _BASE.search(fields)
+    qemu = _QEMU.search(fields)
     return PeerInfo(
         version=int(found['newest'] or oldest),
         images_type=found['images_type'],
@@ -120,6 +127,7 @@ def read_destination(filename: str) -> PeerInfo | None:
         public_key=bytes.fromhex(key[1]) if key else None,
         max_inline_bytes=int(limit[1], 16) if limit else None,
         base_digest=base[1] if base else None,
+        qemu_version=int(qemu[1], 16) if qemu else None,
     )
 
 

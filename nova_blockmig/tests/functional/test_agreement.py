@@ -154,6 +154,9 @@ class Case(testtools.TestCase):
             blockmig_driver.LibvirtDriver
         )
         driver.image_backend = imagebackend.Backend(True)
+        driver._host = mock.Mock()
+        connection = driver._host.get_connection.return_value
+        connection.getVersion.return_value = 10000013
         driver._destination = destination.Destination(driver, model.Policy())
         return driver
 

@@ -56,6 +56,8 @@ class Case(base.TestCase):
             flavor=types.SimpleNamespace(root_gb=1, ephemeral_gb=0, swap=0),
         )
         self.driver = mock.Mock()
+        connection = self.driver._host.get_connection.return_value
+        connection.getVersion.return_value = 10000013
         self.destination = destination.Destination(
             self.driver, model.Policy(max_inline_bytes=1 << 20)
         )
@@ -86,6 +88,7 @@ class TestFileTest(Case):
         self.assertEqual(handshake.NEWEST, peer.common_version)
         self.assertEqual('qcow2', peer.images_type)
         self.assertEqual(1 << 20, peer.max_inline_bytes)
+        self.assertEqual(10000013, peer.qemu_version)
         sealing.KeyPair().seal(
             peer.public_key, sealing.Context(UUID, 'disk'), b''
         )

@@ -82,6 +82,7 @@ class Case(base.TestCase):
             )
         )
         self.devices: list[object] = []
+        self.machine = 'pc-i440fx-7.2'
         self.infos: list[dict[str, object]] = []
         self.image_base = self.base(imagecache.get_cache_fname(IMAGE), b'i')
         self.eph_base = self.base('ephemeral_1_40d1d2c', b'host made' * 99)
@@ -100,7 +101,7 @@ class Case(base.TestCase):
         )
         guest = self.driver._host.get_guest.return_value
         guest.get_config.side_effect = lambda: types.SimpleNamespace(
-            devices=self.devices
+            devices=self.devices, os_mach_type=self.machine
         )
         guest._domain.listAllSnapshots.return_value = []
         guest._domain.listAllCheckpoints.return_value = []
@@ -506,6 +507,16 @@ class CheckTest(Case):
         self.check()
         guest = self.driver._host.get_guest.return_value
         guest.get_block_device.assert_not_called()
+
+    def test_a_machine_type_that_the_destination_has_not(self):
+        self.machine = 'pc-q35-10.0'
+        older = self.data(qemu_version=7002022)
+        self.assertIn('pc-q35-10.0', self.refused(older))
+        for data in (
+            self.data(qemu_version=10000013),
+            self.data(),  # one that does not say
+        ):
+            self.check(data)
 
 
 class DiskInfoTest(Case):

@@ -59,6 +59,8 @@ class HandshakeTest(base.TestCase):
             | st.integers(min_value=0, max_value=2**63 - 1),
             base_digest=st.none()
             | st.binary(min_size=32, max_size=32).map(bytes.hex),
+            qemu_version=st.none()
+            | st.integers(min_value=0, max_value=2**32 - 1),
         )
     )
     def test_marks_come_back(self, mark):
@@ -128,7 +130,13 @@ class HandshakeTest(base.TestCase):
             handshake.mark_destination(
                 'tmpabcdefgh',
                 handshake.PeerInfo(
-                    999999, 'p' * 16, 999999, KEY, 2**63 - 1, DIGEST
+                    999999,
+                    'p' * 16,
+                    999999,
+                    KEY,
+                    2**63 - 1,
+                    DIGEST,
+                    2**32 - 1,
                 ),
             ),
             999999,
