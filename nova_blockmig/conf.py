@@ -19,6 +19,9 @@ from oslo_config import cfg
 
 from nova_blockmig.core import model
 
+Options = cfg.ConfigOpts
+"""A configuration, for those who take one."""
+
 GROUP = cfg.OptGroup(
     'blockmig',
     title='Block live migration',
@@ -190,7 +193,7 @@ def describe(conf: cfg.ConfigOpts) -> str:
     )
 
 
-def place(conf: cfg.ConfigOpts, name: str) -> str:
+def place(conf: Options, name: str) -> str:
     """Where the operator set an option: its name there, and the file.
 
     oslo.config tells the file, but not under which of an option's names it

@@ -12,8 +12,6 @@
 
 """The compute driver: overrides that delegate to ``nova_blockmig.compute``."""
 
-from typing import Any
-
 from nova.virt.libvirt import driver as libvirt_driver
 from oslo_serialization import jsonutils
 
@@ -31,7 +29,9 @@ from nova_blockmig.compute import flags
 from nova_blockmig.compute import flatten
 from nova_blockmig.compute import image_cache
 from nova_blockmig.compute import known_versions
+from nova_blockmig.compute import libvirt_types
 from nova_blockmig.compute import nova
+from nova_blockmig.compute import nova_types
 from nova_blockmig.compute import refusals
 from nova_blockmig.compute import resource_check
 from nova_blockmig.compute import source
@@ -50,7 +50,9 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
 
     _block_migration_flags: int
 
-    def __init__(self, virtapi: Any, read_only: bool = False) -> None:
+    def __init__(
+        self, virtapi: nova_types.VirtApi, read_only: bool = False
+    ) -> None:
         super().__init__(virtapi, read_only)
         conf.register_opts(CONF)
         policy = conf.policy(CONF)
@@ -68,7 +70,7 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
         image_cache.keep_digests()
         startup.log(conf.describe(CONF))
 
-    def cleanup_host(self, host: Any) -> None:
+    def cleanup_host(self, host: str) -> None:
         self._source.stop()
         super().cleanup_host(host)
 
@@ -93,12 +95,15 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
             self._block_migration_flags,
         )
 
-    def get_available_resource(self, nodename: Any) -> Any:
+    def get_available_resource(self, nodename: str) -> object:
         with self._check.tracker.reporting():
             return super().get_available_resource(nodename)
 
     def update_provider_tree(
-        self, provider_tree: Any, nodename: Any, allocations: Any = None
+        self,
+        provider_tree: nova_types.ProviderTree,
+        nodename: str,
+        allocations: object = None,
     ) -> None:
         super().update_provider_tree(provider_tree, nodename, allocations)
         tracker = nova.resource_tracker(self.virtapi)
@@ -109,26 +114,28 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
 
     def check_can_live_migrate_destination(
         self,
-        context: Any,
-        instance: Any,
-        src_compute_info: Any,
-        dst_compute_info: Any,
-        block_migration: Any = False,
-        disk_over_commit: Any = False,
-    ) -> Any:
+        context: nova_types.Context,
+        instance: nova_types.Instance,
+        src_compute_info: nova_types.Row,
+        dst_compute_info: nova_types.Row,
+        block_migration: bool | None = False,
+        disk_over_commit: bool | None = False,
+    ) -> nova_types.MigrateData:
         with (
             refusals.of_check(instance),
             self._destination.removing_test_file_on_error(instance),
         ):
             if block_migration:
                 self._destination.read_ahead(instance)
-            data = super().check_can_live_migrate_destination(
-                context,
-                instance,
-                src_compute_info,
-                compute_node.without_null(dst_compute_info),
-                block_migration,
-                disk_over_commit,
+            data: nova_types.MigrateData = (
+                super().check_can_live_migrate_destination(
+                    context,
+                    instance,
+                    src_compute_info,
+                    compute_node.without_null(dst_compute_info),
+                    block_migration,
+                    disk_over_commit,
+                )
             )
             self._check.at_destination(
                 context,
@@ -140,19 +147,21 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
             )
         return data
 
-    def _create_shared_storage_test_file(self, instance: Any) -> str:
+    def _create_shared_storage_test_file(
+        self, instance: nova_types.Instance
+    ) -> str:
         filename = super()._create_shared_storage_test_file(instance)
         return self._destination.mark_test_file(instance, filename)
 
     def check_source_migrate_data_at_dest(
         self,
-        ctxt: Any,
-        instance: Any,
-        migrate_data: Any,
-        migration: Any,
-        limits: Any,
-        allocs: Any,
-    ) -> Any:
+        ctxt: nova_types.Context,
+        instance: nova_types.Instance,
+        migrate_data: nova_types.MigrateData,
+        migration: nova_types.Migration,
+        limits: object,
+        allocs: object,
+    ) -> nova_types.MigrateData:
         with (
             refusals.of_check(instance),
             claims.dropped_on_error(
@@ -163,14 +172,18 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
                 ctxt, instance, migrate_data, migration
             )
             self._check.decide(instance, migrate_data)
-            data = super().check_source_migrate_data_at_dest(
-                ctxt, instance, migrate_data, migration, limits, allocs
+            data: nova_types.MigrateData = (
+                super().check_source_migrate_data_at_dest(
+                    ctxt, instance, migrate_data, migration, limits, allocs
+                )
             )
             self._check.source_agreed(instance, data)
         return data
 
     def cleanup_live_migration_destination_check(
-        self, context: Any, dest_check_data: Any
+        self,
+        context: nova_types.Context,
+        dest_check_data: nova_types.MigrateData,
     ) -> None:
         self._check.check_ended(dest_check_data)
         super().cleanup_live_migration_destination_check(
@@ -179,15 +192,15 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
 
     def pre_live_migration(
         self,
-        context: Any,
-        instance: Any,
-        block_device_info: Any,
-        network_info: Any,
-        disk_info: Any,
-        migrate_data: Any,
-    ) -> Any:
+        context: nova_types.Context,
+        instance: nova_types.Instance,
+        block_device_info: nova_types.BlockDeviceInfo,
+        network_info: object,
+        disk_info: str,
+        migrate_data: nova_types.MigrateData,
+    ) -> nova_types.MigrateData:
         self._destination.note_directory(instance, migrate_data)
-        return super().pre_live_migration(
+        data: nova_types.MigrateData = super().pre_live_migration(
             context,
             instance,
             block_device_info,
@@ -195,14 +208,15 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
             disk_info,
             migrate_data,
         )
+        return data
 
     def _create_images_and_backing(
         self,
-        context: Any,
-        instance: Any,
+        context: nova_types.Context,
+        instance: nova_types.Instance,
         instance_dir: str,
-        disk_info: Any,
-        fallback_from_host: Any = None,
+        disk_info: list[nova_types.DiskInfo] | None,
+        fallback_from_host: str | None = None,
     ) -> None:
         prepared = self._destination.prepare(
             instance, instance_dir, disk_info, fallback_from_host
@@ -220,12 +234,12 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
 
     def rollback_live_migration_at_destination(
         self,
-        context: Any,
-        instance: Any,
-        network_info: Any,
-        block_device_info: Any,
+        context: nova_types.Context,
+        instance: nova_types.Instance,
+        network_info: object,
+        block_device_info: nova_types.BlockDeviceInfo,
         destroy_disks: bool = True,
-        migrate_data: Any = None,
+        migrate_data: nova_types.MigrateData | None = None,
     ) -> None:
         if self._destination.must_keep_directory(instance):
             destroy_disks = False
@@ -242,11 +256,11 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
 
     def post_live_migration_at_destination(
         self,
-        context: Any,
-        instance: Any,
-        network_info: Any,
-        block_migration: Any = False,
-        block_device_info: Any = None,
+        context: nova_types.Context,
+        instance: nova_types.Instance,
+        network_info: object,
+        block_migration: bool | None = False,
+        block_device_info: nova_types.BlockDeviceInfo = None,
     ) -> None:
         self._check.arrived(instance)
         super().post_live_migration_at_destination(
@@ -258,14 +272,16 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
 
     def check_can_live_migrate_source(
         self,
-        context: Any,
-        instance: Any,
-        dest_check_data: Any,
-        block_device_info: Any = None,
-    ) -> Any:
+        context: nova_types.Context,
+        instance: nova_types.Instance,
+        dest_check_data: nova_types.MigrateData,
+        block_device_info: nova_types.BlockDeviceInfo = None,
+    ) -> nova_types.MigrateData:
         with refusals.of_check(instance):
-            data = super().check_can_live_migrate_source(
-                context, instance, dest_check_data, block_device_info
+            data: nova_types.MigrateData = (
+                super().check_can_live_migrate_source(
+                    context, instance, dest_check_data, block_device_info
+                )
             )
             if data.block_migration:
                 checked = self._source.check(
@@ -282,16 +298,18 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
 
     def _assert_dest_node_has_enough_disk(
         self,
-        context: Any,
-        instance: Any,
-        available_mb: Any,
-        disk_over_commit: Any,
-        block_device_info: Any,
+        context: nova_types.Context,
+        instance: nova_types.Instance,
+        available_mb: int,
+        disk_over_commit: bool,
+        block_device_info: nova_types.BlockDeviceInfo,
     ) -> None:
         """Left to at_source: it knows the disk plans, at any microversion."""
 
     def get_instance_disk_info(
-        self, instance: Any, block_device_info: Any = None
+        self,
+        instance: nova_types.Instance,
+        block_device_info: nova_types.BlockDeviceInfo = None,
     ) -> str:
         infos = self._source.disk_info(
             instance,
@@ -302,13 +320,13 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
 
     def _live_migration_operation(
         self,
-        context: Any,
-        instance: Any,
-        dest: Any,
-        block_migration: Any,
-        migrate_data: Any,
-        guest: Any,
-        device_names: Any,
+        context: nova_types.Context,
+        instance: nova_types.Instance,
+        dest: str,
+        block_migration: bool,
+        migrate_data: nova_types.MigrateData,
+        guest: libvirt_types.Guest,
+        device_names: list[str],
     ) -> None:
         args = (context, instance, dest, block_migration, migrate_data)
         if not migrate_data.block_migration:
@@ -335,16 +353,16 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
 
     def _live_migration_monitor(
         self,
-        context: Any,
-        instance: Any,
-        guest: Any,
-        dest: Any,
-        post_method: Any,
-        recover_method: Any,
-        block_migration: Any,
-        migrate_data: Any,
-        future: Any,
-        disk_paths: Any,
+        context: nova_types.Context,
+        instance: nova_types.Instance,
+        guest: libvirt_types.Guest,
+        dest: str,
+        post_method: ending.Post,
+        recover_method: ending.Recover,
+        block_migration: bool,
+        migrate_data: nova_types.MigrateData,
+        future: object,
+        disk_paths: list[str],
     ) -> None:
         monitor = super()._live_migration_monitor
         if migrate_data.block_migration:
@@ -365,8 +383,10 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
         )
 
     def _get_instance_disk_info_from_config(
-        self, guest_config: Any, block_device_info: Any
-    ) -> Any:
+        self,
+        guest_config: libvirt_types.GuestConfig,
+        block_device_info: nova_types.BlockDeviceInfo,
+    ) -> list[nova_types.DiskInfo]:
         infos = disk_info.instance_disk_info(
             guest_config,
             block_device_info,

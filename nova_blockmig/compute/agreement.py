@@ -14,9 +14,16 @@
 
 import dataclasses
 
+import nova.conf
+
+from nova_blockmig.compute import images_type
 from nova_blockmig.compute import inspection
+from nova_blockmig.compute import nova_types
+from nova_blockmig.core import errors
 from nova_blockmig.core import handshake
 from nova_blockmig.core import plan
+
+CONF = nova.conf.CONF
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,3 +51,30 @@ class Checked:
     inspection: inspection.Inspection
     destination: plan.Peer
     filename: str
+
+
+def peer(data: nova_types.MigrateData) -> handshake.PeerInfo | None:
+    """What the destination says of itself; None for the in-tree driver."""
+    peer = handshake.read_destination(data.filename)
+    theirs = peer.images_type if peer else images_type.of_stock(data)
+    ours = images_type.effective()
+    if theirs is not None and theirs != ours:
+        raise errors.ImagesTypeDiffers(CONF.host, ours, theirs)
+    return peer
+
+
+def marked(filename: str, peer: handshake.PeerInfo | None) -> str:
+    if peer is None:
+        return filename
+    return handshake.mark_source(filename, peer.common_version)
+
+
+def driver_of(peer: handshake.PeerInfo | None) -> plan.Peer:
+    """For what driver the disks are planned.
+
+    A destination that speaks no version that we speak gets what the in-tree
+    driver would get.
+    """
+    if peer is None or peer.common_version == handshake.NOTHING_IN_COMMON:
+        return plan.Peer.IN_TREE
+    return plan.Peer.BLOCKMIG

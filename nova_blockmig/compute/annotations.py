@@ -13,9 +13,9 @@
 """What the source says of each disk to the destination."""
 
 from collections.abc import Iterable
-from typing import Any
 
 from nova_blockmig.compute import inspection
+from nova_blockmig.compute import nova_types
 from nova_blockmig.core import annotation
 from nova_blockmig.core import content
 from nova_blockmig.core import errors
@@ -25,11 +25,11 @@ from nova_blockmig.host import sealing
 
 
 def annotated(
-    instance: Any,
-    infos: Iterable[dict[str, Any]],
+    instance: nova_types.Instance,
+    infos: Iterable[nova_types.DiskInfo],
     found: inspection.Inspection,
     peer: handshake.PeerInfo,
-) -> list[dict[str, Any]]:
+) -> list[nova_types.DiskInfo]:
     """Nova's disk info, and in it how the destination comes by each disk.
 
     In the newest version that the destination speaks. From version 2 on, a
@@ -70,12 +70,12 @@ def _annotation(
 
 
 def _sealed(
-    instance: Any,
-    info: dict[str, Any],
+    instance: nova_types.Instance,
+    info: nova_types.DiskInfo,
     note: annotation.DiskAnnotation,
     keys: sealing.KeyPair,
     peer: handshake.PeerInfo,
-) -> tuple[dict[str, Any], annotation.DiskAnnotation]:
+) -> tuple[nova_types.DiskInfo, annotation.DiskAnnotation]:
     """Version 2: nobody but the destination reads or misunderstands it."""
     if note.method is model.TransferMethod.FETCH:
         return info, note
@@ -93,8 +93,8 @@ def _sealed(
 
 
 def _seal(
-    instance: Any,
-    info: dict[str, Any],
+    instance: nova_types.Instance,
+    info: nova_types.DiskInfo,
     packed: content.Packed,
     keys: sealing.KeyPair,
     peer: handshake.PeerInfo,

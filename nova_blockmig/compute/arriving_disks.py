@@ -14,10 +14,10 @@
 
 from collections.abc import Iterable
 import dataclasses
-from typing import Any
 
 from nova.virt.libvirt import imagecache
 
+from nova_blockmig.compute import nova_types
 from nova_blockmig.core import annotation
 from nova_blockmig.core import arriving
 from nova_blockmig.core import content
@@ -36,14 +36,14 @@ class ArrivingDisk:
     :ivar packed: its content, if it came inline.
     """
 
-    info: dict[str, Any]
+    info: nova_types.DiskInfo
     annotation: annotation.DiskAnnotation | None
     packed: content.Packed | None
 
 
 def accept(
-    instance: Any,
-    disk_info: Iterable[object],
+    instance: nova_types.Instance,
+    disk_info: Iterable[nova_types.DiskInfo],
     source: str,
     keys: sealing.KeyPair,
     max_inline_bytes: int,
@@ -81,7 +81,9 @@ def accept(
     return tuple(disks.values())
 
 
-def _for_nova(info: Any, announced: arriving.Announced) -> dict[str, Any]:
+def _for_nova(
+    info: nova_types.DiskInfo, announced: arriving.Announced
+) -> nova_types.DiskInfo:
     note = announced.annotation
     fields = {**info, 'virt_disk_size': announced.virtual_bytes}
     if note is not None and note.method is not model.TransferMethod.FETCH:
@@ -90,7 +92,7 @@ def _for_nova(info: Any, announced: arriving.Announced) -> dict[str, Any]:
 
 
 def _packed(
-    instance: Any,
+    instance: nova_types.Instance,
     disk: str,
     note: annotation.DiskAnnotation,
     keys: sealing.KeyPair,
@@ -112,19 +114,19 @@ def _packed(
         raise errors.PayloadRefused(disk, str(exc)) from exc
 
 
-def _image_base(instance: Any) -> str | None:
+def _image_base(instance: nova_types.Instance) -> str | None:
     if not instance.image_ref:
         return None
     return str(imagecache.get_cache_fname(instance.image_ref))
 
 
-def _is_iso(instance: Any) -> bool:
+def _is_iso(instance: nova_types.Instance) -> bool:
     meta = instance.image_meta
     return bool(
         meta.obj_attr_is_set('disk_format') and meta.disk_format == 'iso'
     )
 
 
-def _flavor(instance: Any) -> arriving.Flavor:
+def _flavor(instance: nova_types.Instance) -> arriving.Flavor:
     flavor = instance.flavor
     return arriving.Flavor.of(flavor.root_gb, flavor.ephemeral_gb, flavor.swap)

@@ -17,10 +17,10 @@ instances: images by their ids, and of the ephemeral disks the first. An
 instance that is on its way here is another host's until it has arrived.
 """
 
+from collections.abc import Iterable
 from collections.abc import Iterator
 import glob
 import os
-from typing import Any
 
 from nova import objects
 from nova.compute import task_states
@@ -28,6 +28,7 @@ import nova.conf
 from nova.virt.libvirt import imagecache
 from oslo_log import log as logging
 
+from nova_blockmig.compute import nova_types
 from nova_blockmig.core import model
 from nova_blockmig.host import headers
 
@@ -41,9 +42,11 @@ class ImageCacheManager(imagecache.ImageCacheManager):
     """Nova's, which knows of more that is in use."""
 
     def _list_running_instances(
-        self, context: Any, all_instances: Any
-    ) -> dict[str, Any]:
-        running: dict[str, Any] = super()._list_running_instances(
+        self,
+        context: nova_types.Context,
+        all_instances: Iterable[nova_types.Instance],
+    ) -> dict[str, object]:
+        running: dict[str, object] = super()._list_running_instances(
             context, [*all_instances, *incoming(context, all_instances)]
         )
         used = bases_of_overlays()
@@ -55,7 +58,9 @@ class ImageCacheManager(imagecache.ImageCacheManager):
         return running
 
 
-def incoming(context: Any, known: Any) -> list[Any]:
+def incoming(
+    context: nova_types.Context, known: Iterable[nova_types.Instance]
+) -> list[nova_types.Instance]:
     """The instances on their way here by live migration.
 
     :param context: an administrator's.

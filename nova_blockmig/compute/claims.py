@@ -17,19 +17,22 @@ again, the CPUs, memory pages and PCI devices are missing here.
 
 from collections.abc import Iterator
 import contextlib
-from typing import Any
 
 from oslo_log import log as logging
 from oslo_utils import excutils
 
 from nova_blockmig.compute import nova
+from nova_blockmig.compute import nova_types
 
 LOG = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
 def dropped_on_error(
-    virtapi: Any, context: Any, instance: Any, data: Any
+    virtapi: nova_types.VirtApi,
+    context: nova_types.Context,
+    instance: nova_types.Instance,
+    data: nova_types.MigrateData,
 ) -> Iterator[None]:
     """Give back what was claimed if the check inside it fails.
 
@@ -45,7 +48,12 @@ def dropped_on_error(
                 _drop(manager, context, instance, data)
 
 
-def _drop(manager: Any, context: Any, instance: Any, data: Any) -> None:
+def _drop(
+    manager: nova_types.Manager,
+    context: nova_types.Context,
+    instance: nova_types.Instance,
+    data: nova_types.MigrateData,
+) -> None:
     try:
         if 'dst_numa_info' in data:
             manager.drop_move_claim_at_destination(context, instance)
@@ -57,7 +65,7 @@ def _drop(manager: Any, context: Any, instance: Any, data: Any) -> None:
         LOG.exception('Unable to drop the claims', instance=instance)
 
 
-def _claimed_pci(data: Any) -> bool:
+def _claimed_pci(data: nova_types.MigrateData) -> bool:
     if 'pci_dev_map_src_dst' in data and data.pci_dev_map_src_dst:
         return True
     return 'vifs' in data and any(

@@ -24,6 +24,7 @@ import nova.conf
 from oslo_utils import timeutils
 from oslo_utils import units
 
+from nova_blockmig.compute import nova_types
 from nova_blockmig.core import capacity
 
 CONF = nova.conf.CONF
@@ -37,7 +38,7 @@ _SLOWEST_REPORT = 600
 
 
 def from_row(
-    row: Mapping[str, Any],
+    row: nova_types.Row,
     now: datetime.datetime | None = None,
     confirmed_seconds: float | None = None,
     report_seconds: float = 0.0,
@@ -85,7 +86,7 @@ def from_row(
     )
 
 
-def without_null(row: Mapping[str, Any]) -> dict[str, Any]:
+def without_null(row: nova_types.Row) -> dict[str, Any]:
     """A copy that Nova's own check can calculate with.
 
     It multiplies disk_available_least and free_disk_gb, which may be NULL.
@@ -123,7 +124,7 @@ def stale_after(report_seconds: float = 0.0) -> float | None:
     return _MISSED_RUNS * (seconds + min(report_seconds, _SLOWEST_REPORT))
 
 
-def _ratio(row: Mapping[str, Any], column: str) -> float:
+def _ratio(row: nova_types.Row, column: str) -> float:
     """An allocation ratio; 0.0 and NULL mean the one in nova.conf.
 
     ``objects.ComputeNode`` reads them the same way. A configured 0.0 means
@@ -134,7 +135,7 @@ def _ratio(row: Mapping[str, Any], column: str) -> float:
 
 
 def _age(
-    row: Mapping[str, Any],
+    row: nova_types.Row,
     now: datetime.datetime,
     confirmed_seconds: float | None,
 ) -> float | None:

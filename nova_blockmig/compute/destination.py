@@ -16,10 +16,8 @@ from collections.abc import Iterator
 import contextlib
 import dataclasses
 import os
-from typing import Any
 
 from nova import exception
-from nova import objects
 import nova.conf
 from nova.virt.libvirt import utils as libvirt_utils
 from oslo_log import log as logging
@@ -28,9 +26,12 @@ from oslo_utils import fileutils
 
 from nova_blockmig.compute import arriving_disks
 from nova_blockmig.compute import directory
+from nova_blockmig.compute import host_generated
 from nova_blockmig.compute import image_cache
 from nova_blockmig.compute import images_type
 from nova_blockmig.compute import inline_disks
+from nova_blockmig.compute import libvirt_types
+from nova_blockmig.compute import nova_types
 from nova_blockmig.core import annotation
 from nova_blockmig.core import errors
 from nova_blockmig.core import handshake
@@ -50,14 +51,16 @@ class Prepared:
     :ivar notes: what the source said of each, in the same order.
     """
 
-    disk_info: list[dict[str, Any]]
+    disk_info: list[nova_types.DiskInfo]
     notes: tuple[annotation.DiskAnnotation | None, ...]
 
 
 class Destination:
     """The destination's part of a block migration."""
 
-    def __init__(self, driver: Any, policy: model.Policy) -> None:
+    def __init__(
+        self, driver: libvirt_types.Driver, policy: model.Policy
+    ) -> None:
         self._driver = driver
         self._policy = policy
         # Inline content is encrypted for this process; see host/sealing.py.
@@ -65,12 +68,14 @@ class Destination:
         self._test_files: dict[str, str] = {}
         self._not_ours: set[str] = set()
 
-    def read_ahead(self, instance: Any) -> None:
+    def read_ahead(self, instance: nova_types.Instance) -> None:
         """Begin with what takes long: a block migration is asked for."""
         if self._policy.verify_base_images:
             image_cache.read_ahead(instance)
 
-    def mark_test_file(self, instance: Any, filename: str) -> str:
+    def mark_test_file(
+        self, instance: nova_types.Instance, filename: str
+    ) -> str:
         """Rename the shared storage test file so that it bears our mark."""
         name = handshake.mark_destination(
             filename,
@@ -89,7 +94,9 @@ class Destination:
         return name
 
     @contextlib.contextmanager
-    def removing_test_file_on_error(self, instance: Any) -> Iterator[None]:
+    def removing_test_file_on_error(
+        self, instance: nova_types.Instance
+    ) -> Iterator[None]:
         """Remove the test file of a check that fails after it was made.
 
         Nova's manager removes it only if the driver's check returned.
@@ -104,7 +111,11 @@ class Destination:
             self._test_files.pop(instance.uuid, None)
 
     def check_source(
-        self, context: Any, instance: Any, data: Any, migration: Any
+        self,
+        context: nova_types.Context,
+        instance: nova_types.Instance,
+        data: nova_types.MigrateData,
+        migration: nova_types.Migration,
     ) -> None:
         """Refuse what would lose data or overwrite a directory.
 
@@ -129,7 +140,9 @@ class Destination:
             raise exception.MigrationPreCheckError(reason=str(exc)) from exc
         self.read_ahead(instance)
 
-    def note_directory(self, instance: Any, data: Any) -> None:
+    def note_directory(
+        self, instance: nova_types.Instance, data: nova_types.MigrateData
+    ) -> None:
         """Remember a directory that was here before the migration.
 
         Nova raises DestinationDiskExists for it in pre_live_migration, and
@@ -140,7 +153,7 @@ class Destination:
         if directory.existing(instance, data):
             self._not_ours.add(instance.uuid)
 
-    def must_keep_directory(self, instance: Any) -> bool:
+    def must_keep_directory(self, instance: nova_types.Instance) -> bool:
         """Whether the rollback has to leave the directory; asked once."""
         if instance.uuid not in self._not_ours:
             return False
@@ -149,9 +162,9 @@ class Destination:
 
     def prepare(
         self,
-        instance: Any,
+        instance: nova_types.Instance,
         instance_dir: str,
-        disk_info: list[dict[str, Any]] | None,
+        disk_info: list[nova_types.DiskInfo] | None,
         source: str | None,
     ) -> Prepared:
         """Make the disks whose content came with the disk info.
@@ -190,7 +203,10 @@ class Destination:
         )
 
     def verify(
-        self, instance: Any, instance_dir: str, prepared: Prepared
+        self,
+        instance: nova_types.Instance,
+        instance_dir: str,
+        prepared: Prepared,
     ) -> None:
         """Compare every fetched base with the source's, and finish the rest.
 
@@ -210,7 +226,10 @@ class Destination:
             raise exception.MigrationError(reason=str(exc)) from exc
 
     def arrived(
-        self, instance: Any, block_device_info: Any, asked_for: bool | None
+        self,
+        instance: nova_types.Instance,
+        block_device_info: nova_types.BlockDeviceInfo,
+        asked_for: bool | None,
     ) -> None:
         """The guest runs here: nothing is raised.
 
@@ -236,7 +255,9 @@ class Destination:
             )
 
     @staticmethod
-    def _mark(instance: Any, instance_dir: str, source: str) -> None:
+    def _mark(
+        instance: nova_types.Instance, instance_dir: str, source: str
+    ) -> None:
         try:
             directory.mark(instance_dir, instance, source)
         except OSError as exc:
@@ -244,9 +265,9 @@ class Destination:
 
     def _finish(
         self,
-        instance: Any,
+        instance: nova_types.Instance,
         instance_dir: str,
-        info: dict[str, Any],
+        info: nova_types.DiskInfo,
         note: annotation.DiskAnnotation,
     ) -> None:
         """Do for a disk without a base what the image cache does for others.
@@ -255,41 +276,19 @@ class Destination:
             inline_disks.preallocate(instance_dir, info)
         inline_disks.record_format(self._driver, instance, instance_dir, info)
 
-    def _known_digest(self, instance: Any) -> str | None:
+    def _known_digest(self, instance: nova_types.Instance) -> str | None:
         if not self._policy.verify_base_images:
             return None
         return image_cache.known_digest(instance)
 
     def _assert_source_is_safe(
-        self, context: Any, instance: Any, data: Any
+        self,
+        context: nova_types.Context,
+        instance: nova_types.Instance,
+        data: nova_types.MigrateData,
     ) -> None:
         # One with our driver has checked its disks against what we speak.
         if handshake.read_source(data.filename) is None:
-            left_behind = _host_generated(context, instance)
+            left_behind = host_generated.disks(context, instance)
             if left_behind:
                 raise errors.InTreeSource(instance.host, left_behind)
-
-
-def _host_generated(context: Any, instance: Any) -> tuple[str, ...]:
-    """What the in-tree driver on the source would leave behind.
-
-    The source's own configuration is not known here, so a config drive
-    counts whether it is iso9660 (lost) or vfat (copied). Hosts that take
-    instances from each other have the same image backend; where this one
-    keeps disks without backing files, ephemeral and swap disks are copied
-    whole. If the source differs, the names of its backing files show it,
-    and :meth:`Destination.prepare` refuses them.
-    """
-    found = []
-    whole = images_type.effective() == 'raw'
-    if not whole and (instance.flavor.ephemeral_gb or instance.flavor.swap):
-        bdms = objects.BlockDeviceMappingList.get_by_instance_uuid(
-            context, instance.uuid
-        )
-        for bdm in bdms:
-            if bdm.source_type == 'blank' and bdm.destination_type == 'local':
-                kind = 'swap' if bdm.guest_format == 'swap' else 'ephemeral'
-                found.append(f'{kind} {bdm.device_name or "disk"}')
-    if instance.config_drive:
-        found.append('the config drive')
-    return tuple(found)

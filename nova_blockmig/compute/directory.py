@@ -22,7 +22,6 @@ the guest has arrived, or with the directory.
 
 import os
 import shutil
-from typing import Any
 
 from nova import exception
 from nova import objects
@@ -33,6 +32,8 @@ from oslo_log import log as logging
 from oslo_serialization import jsonutils
 from oslo_utils import fileutils
 
+from nova_blockmig.compute import libvirt_types
+from nova_blockmig.compute import nova_types
 from nova_blockmig.compute import offload
 
 CONF = nova.conf.CONF
@@ -43,7 +44,9 @@ _MOST = 4096
 """Bytes; a mark has a few hundred."""
 
 
-def existing(instance: Any, data: Any) -> str | None:
+def existing(
+    instance: nova_types.Instance, data: nova_types.MigrateData
+) -> str | None:
     """Path of the instance's directory, if it is here and is not shared."""
     if data.is_shared_instance_path:
         return None
@@ -51,7 +54,9 @@ def existing(instance: Any, data: Any) -> str | None:
     return path if os.path.lexists(path) else None
 
 
-def spared(data: Any) -> Any:
+def spared(
+    data: nova_types.MigrateData | None,
+) -> nova_types.MigrateData | None:
     """A copy of migrate data that makes Nova's rollback spare the directory.
 
     Nova removes the instance's directory unless it is on shared storage, or
@@ -64,7 +69,7 @@ def spared(data: Any) -> Any:
     return data
 
 
-def mark(directory: str, instance: Any, source: str) -> None:
+def mark(directory: str, instance: nova_types.Instance, source: str) -> None:
     """Say of a new directory that it is half-made.
 
     :raises OSError: the file system is full or read-only.
@@ -91,7 +96,11 @@ def unmark(directory: str) -> bool:
 
 
 def clear(
-    driver: Any, context: Any, instance: Any, migration: Any, directory: str
+    driver: libvirt_types.Driver,
+    context: nova_types.Context,
+    instance: nova_types.Instance,
+    migration: nova_types.Migration,
+    directory: str,
 ) -> bool:
     """Remove a directory that an earlier migration of ours left half-made.
 
@@ -125,7 +134,7 @@ def clear(
     return True
 
 
-def _marked(directory: str, instance: Any) -> str | None:
+def _marked(directory: str, instance: nova_types.Instance) -> str | None:
     """The source of the migration that made it; None if it is not ours."""
     if os.path.islink(directory):
         return None
@@ -150,7 +159,10 @@ def _marked(directory: str, instance: Any) -> str | None:
 
 
 def _needed(
-    driver: Any, context: Any, instance: Any, migration: Any
+    driver: libvirt_types.Driver,
+    context: nova_types.Context,
+    instance: nova_types.Instance,
+    migration: nova_types.Migration,
 ) -> str | None:
     """Why the directory may be in use after all."""
     try:

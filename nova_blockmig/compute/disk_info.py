@@ -20,21 +20,26 @@ Whatever is not sure to be read right here is left to Nova.
 from collections.abc import Callable
 import copy
 import os
-from typing import Any
 
 from nova.objects import fields
 from nova.virt import driver as virt_driver
 from nova.virt import images
 
+from nova_blockmig.compute import libvirt_types
+from nova_blockmig.compute import nova_types
 from nova_blockmig.host import headers
 
-DiskInfo = dict[str, Any]
-Stock = Callable[[Any, Any], list[DiskInfo]]
+DiskInfo = nova_types.DiskInfo
+Stock = Callable[
+    [libvirt_types.GuestConfig, nova_types.BlockDeviceInfo], list[DiskInfo]
+]
 """Nova's ``_get_instance_disk_info_from_config``."""
 
 
 def instance_disk_info(
-    guest_config: Any, block_device_info: Any, stock: Stock
+    guest_config: libvirt_types.GuestConfig,
+    block_device_info: nova_types.BlockDeviceInfo,
+    stock: Stock,
 ) -> list[DiskInfo]:
     """What Nova's ``_get_instance_disk_info_from_config`` returns.
 
@@ -47,7 +52,7 @@ def instance_disk_info(
     volumes = _volume_devices(block_device_info)
     container = guest_config.os_type == fields.VMMode.EXE
     infos: list[DiskInfo] = []
-    left: list[Any] = []
+    left: list[libvirt_types.GuestDevice] = []
     for device in guest_config.devices:
         info = None if container else disk_info_for(device, volumes)
         if info is None:
@@ -59,7 +64,9 @@ def instance_disk_info(
     return infos + _ask(stock, guest_config, block_device_info, left)
 
 
-def disk_info_for(device: Any, volumes: set[str]) -> DiskInfo | None:
+def disk_info_for(
+    device: libvirt_types.GuestDevice, volumes: set[str]
+) -> DiskInfo | None:
     """Nova's disk info of one device, if it is a local qcow2 file.
 
     :param device: one of nova's LibvirtConfigGuestDevice.
@@ -119,16 +126,16 @@ def image_header(path: str) -> headers.ImageHeader:
     )
 
 
-def _volume_devices(block_device_info: Any) -> set[str]:
+def _volume_devices(block_device_info: nova_types.BlockDeviceInfo) -> set[str]:
     mapping = virt_driver.block_device_info_get_mapping(block_device_info)
     return {bdm['mount_device'].rpartition('/')[2] for bdm in mapping}
 
 
 def _ask(
     stock: Stock,
-    guest_config: Any,
-    block_device_info: Any,
-    devices: list[Any],
+    guest_config: libvirt_types.GuestConfig,
+    block_device_info: nova_types.BlockDeviceInfo,
+    devices: list[libvirt_types.GuestDevice],
 ) -> list[DiskInfo]:
     if not devices:
         return []

@@ -27,7 +27,6 @@ from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
 import time
-from typing import Any
 
 from nova import exception
 from nova.compute import utils as compute_utils
@@ -37,10 +36,28 @@ from oslo_context import context as request_context
 from oslo_log import log as logging
 import oslo_messaging as messaging
 
+from nova_blockmig.compute import libvirt_types
+from nova_blockmig.compute import nova_types
+from nova_blockmig.compute import progress
+
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
 
 COPY = 'copy'
+Post = Callable[
+    [
+        nova_types.Context,
+        nova_types.Instance,
+        str,
+        bool,
+        nova_types.MigrateData,
+    ],
+    None,
+]
+"""The manager's ``_post_live_migration``."""
+Recover = Callable[..., None]
+"""The manager's ``_rollback_live_migration``."""
+
 ENDED_ON_SOURCE = 'ended_on_source'
 PREPARE = 'prepare'
 
@@ -61,7 +78,9 @@ _SHUTOFF_MIGRATED = 4  # virDomainShutoffReason
 
 
 @contextlib.contextmanager
-def reporting_copy(context: Any, instance: Any) -> Iterator[None]:
+def reporting_copy(
+    context: nova_types.Context, instance: nova_types.Instance
+) -> Iterator[None]:
     """Put what libvirt's migration raises into the instance's events.
 
     Nothing is raised: the monitor finds out by itself that the job is over.
@@ -76,7 +95,12 @@ def reporting_copy(context: Any, instance: Any) -> Iterator[None]:
         report(context, instance, COPY, str(exc))
 
 
-def report(context: Any, instance: Any, step: str, reason: str) -> None:
+def report(
+    context: object,
+    instance: nova_types.Instance,
+    step: str,
+    reason: str,
+) -> None:
     """Let ``openstack server event show`` tell why a migration failed.
 
     For what happens after Nova has noted the request itself as done.
@@ -103,7 +127,7 @@ def report(context: Any, instance: Any, step: str, reason: str) -> None:
             )
 
 
-def report_preparation(instance: Any, reason: str) -> None:
+def report_preparation(instance: nova_types.Instance, reason: str) -> None:
     """The same for what the source does before it copies.
 
     Nova's disk info is asked for without a context.
@@ -123,8 +147,10 @@ class Monitor:
     def __init__(
         self,
         monitor: Callable[..., None],
-        host: Any,
-        watching: Callable[..., contextlib.AbstractContextManager[Any]],
+        host: libvirt_types.Host,
+        watching: Callable[
+            ..., contextlib.AbstractContextManager[progress.MonitoredGuest]
+        ],
     ) -> None:
         self._monitor = monitor
         self._host = host
@@ -133,16 +159,16 @@ class Monitor:
 
     def __call__(
         self,
-        context: Any,
-        instance: Any,
-        guest: Any,
-        dest: Any,
-        post: Callable[..., None],
-        recover: Callable[..., None],
-        block_migration: Any,
-        migrate_data: Any,
-        future: Any,
-        disk_paths: Any,
+        context: nova_types.Context,
+        instance: nova_types.Instance,
+        guest: libvirt_types.Guest,
+        dest: str,
+        post: Post,
+        recover: Recover,
+        block_migration: bool,
+        migrate_data: nova_types.MigrateData,
+        future: object,
+        disk_paths: list[str],
     ) -> None:
         """Watch the job to its end, whatever is restarted meanwhile.
 
@@ -172,7 +198,10 @@ class Monitor:
             )
 
     def _watch(
-        self, instance: Any, guest: Any, monitor: Callable[[], None]
+        self,
+        instance: nova_types.Instance,
+        guest: libvirt_types.Guest,
+        monitor: Callable[[], None],
     ) -> None:
         left = _MOST_RESTARTS
         while True:
@@ -200,7 +229,9 @@ class Monitor:
             else:
                 return
 
-    def _domain_found_again(self, instance: Any, lost: Exception) -> Any:
+    def _domain_found_again(
+        self, instance: nova_types.Instance, lost: Exception
+    ) -> libvirt_types.Domain:
         """The domain, from a connection to libvirt that is new if need be."""
         deadline = time.monotonic() + _RESTART_SECONDS
         while True:
@@ -216,7 +247,7 @@ class Monitor:
     def _deciding(self, method: Callable[..., None]) -> Callable[..., None]:
         """A method of the manager's; what it raises is not the monitor's."""
 
-        def decided(*args: Any, **kwargs: Any) -> None:
+        def decided(*args: object, **kwargs: object) -> None:
             self._decided = True
             method(*args, **kwargs)
 
@@ -224,18 +255,18 @@ class Monitor:
 
     def _unless_ended_here(
         self,
-        guest: Any,
-        post: Callable[..., None],
-        recover: Callable[..., None],
+        guest: libvirt_types.Guest,
+        post: Post,
+        recover: Recover,
     ) -> Callable[..., None]:
         """Nova's post method, for a guest that may have ended here."""
 
         def post_or_recover(
-            context: Any,
-            instance: Any,
-            dest: Any,
-            block_migration: Any,
-            migrate_data: Any,
+            context: nova_types.Context,
+            instance: nova_types.Instance,
+            dest: str,
+            block_migration: bool,
+            migrate_data: nova_types.MigrateData,
         ) -> None:
             here = ended_here(guest)
             self._decided = True
@@ -251,7 +282,7 @@ class Monitor:
         return post_or_recover
 
 
-def ended_here(guest: Any) -> bool:
+def ended_here(guest: libvirt_types.Guest) -> bool:
     """Whether the guest's domain is shut off, and not because it was moved.
 
     libvirt removes the domain of a guest that has left, or says that it was

@@ -17,7 +17,7 @@ own: a nova-compute with the in-tree driver does not have it. Nothing is made,
 reserved, claimed or written down for an answer.
 """
 
-from typing import Any
+from collections.abc import Mapping
 
 from nova import objects
 import nova.conf
@@ -30,11 +30,17 @@ from nova_blockmig import version
 from nova_blockmig.compute import flags
 from nova_blockmig.compute import images_type
 from nova_blockmig.compute import inspection
+from nova_blockmig.compute import libvirt_types
 from nova_blockmig.compute import nova as nova_compute
+from nova_blockmig.compute import nova_types
 from nova_blockmig.compute import resource_check
+from nova_blockmig.compute import source
+from nova_blockmig.core import capacity
+from nova_blockmig.core import content
 from nova_blockmig.core import dry_run
 from nova_blockmig.core import errors
 from nova_blockmig.core import flags as core_flags
+from nova_blockmig.core import model
 
 CONF = nova.conf.CONF
 
@@ -53,7 +59,7 @@ _COLUMNS = (
 )
 
 
-def register(virtapi: Any, endpoint: 'Endpoint') -> None:
+def register(virtapi: nova_types.VirtApi, endpoint: 'Endpoint') -> None:
     """Let the service answer; before its RPC server is started.
 
     nova.service.Service.start calls init_host first and looks at the
@@ -69,14 +75,22 @@ class Endpoint:
 
     target = messaging.Target(namespace=NAMESPACE, version=VERSION)
 
-    def __init__(self, driver: Any, check: Any, source: Any) -> None:
+    def __init__(
+        self,
+        driver: libvirt_types.Driver,
+        check: resource_check.ResourceCheck,
+        source: source.Source,
+    ) -> None:
         self._driver = driver
         self._check: resource_check.ResourceCheck = check
         self._source = source
 
     def check_destination(
-        self, ctxt: Any, instance_uuid: str, disk_over_commit: bool | None
-    ) -> dict[str, Any]:
+        self,
+        ctxt: nova_types.Context,
+        instance_uuid: str,
+        disk_over_commit: bool | None,
+    ) -> dict[str, object]:
         """A dry_run.Destination: what this host has for the instance."""
         instance = _instance(ctxt, instance_uuid)
         node = objects.ComputeNode.get_first_node_by_host_for_old_compat(
@@ -95,7 +109,9 @@ class Endpoint:
             record={column: row.get(column) for column in _COLUMNS},
         ).to_plain()
 
-    def describe_source(self, ctxt: Any, instance_uuid: str) -> dict[str, Any]:
+    def describe_source(
+        self, ctxt: nova_types.Context, instance_uuid: str
+    ) -> dict[str, object]:
         """A dry_run.Source: how the instance would leave this host."""
         instance = _instance(ctxt, instance_uuid)
         bdms = objects.BlockDeviceMappingList.get_by_instance_uuid(
@@ -129,13 +145,16 @@ class Endpoint:
         )
 
 
-def _instance(ctxt: Any, instance_uuid: str) -> Any:
+def _instance(
+    ctxt: nova_types.Context, instance_uuid: str
+) -> nova_types.Instance:
     # Of any project.
-    return objects.Instance.get_by_uuid(
+    instance: nova_types.Instance = objects.Instance.get_by_uuid(
         ctxt.elevated(),
         instance_uuid,
         expected_attrs=['flavor', 'system_metadata'],
     )
+    return instance
 
 
 def _disks(found: inspection.Inspection) -> tuple[dry_run.Disk, ...]:
@@ -146,7 +165,11 @@ def _disks(found: inspection.Inspection) -> tuple[dry_run.Disk, ...]:
     )
 
 
-def _disk(disk_plan: Any, need: Any, packed: Any) -> dry_run.Disk:
+def _disk(
+    disk_plan: model.DiskPlan,
+    need: capacity.DiskNeed,
+    packed: Mapping[str, content.Packed],
+) -> dry_run.Disk:
     disk = disk_plan.disk
     inline = packed.get(disk.name)
     return dry_run.Disk(

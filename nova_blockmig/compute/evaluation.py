@@ -15,7 +15,6 @@
 from collections.abc import Callable
 from collections.abc import Iterable
 import dataclasses
-from typing import Any
 
 import nova.conf
 
@@ -23,6 +22,8 @@ from nova_blockmig.compute import compute_node
 from nova_blockmig.compute import image_cache
 from nova_blockmig.compute import images_type
 from nova_blockmig.compute import incoming
+from nova_blockmig.compute import libvirt_types
+from nova_blockmig.compute import nova_types
 from nova_blockmig.compute import tracker
 from nova_blockmig.core import capacity
 from nova_blockmig.core import model
@@ -42,7 +43,7 @@ class Asked:
     :ivar coming: what the database shows on its way here.
     """
 
-    instance: Any
+    instance: nova_types.Instance
     host: capacity.HostCapacity
     mode: model.OverCommit
     own: capacity.Incoming
@@ -73,12 +74,12 @@ class Evaluation:
 
 
 def ask(
-    context: Any,
-    instance: Any,
-    row: Any,
+    context: nova_types.Context,
+    instance: nova_types.Instance,
+    row: nova_types.Row,
     mode: model.OverCommit,
     books: tracker.Tracker,
-    driver: Any,
+    driver: libvirt_types.Driver,
 ) -> Asked:
     """Ask everybody who has to be asked; may take its time.
 

@@ -14,6 +14,7 @@
 
 from collections.abc import Collection
 from collections.abc import Sequence
+import types
 from typing import Any
 
 from nova import exception
@@ -21,6 +22,7 @@ from nova.virt.libvirt import guest as libvirt_guest
 from oslo_log import log as logging
 
 from nova_blockmig import conf
+from nova_blockmig.compute import libvirt_types
 from nova_blockmig.core import flag_rules
 from nova_blockmig.core import flags
 
@@ -32,7 +34,7 @@ _DETECT_ZEROES = 'migrate_disks_detect_zeroes'
 _DETECT_ZEROES_SINCE = 10009000
 
 
-def known(libvirt: Any) -> dict[str, int]:
+def known(libvirt: types.ModuleType) -> dict[str, int]:
     """Bit by name of every migration flag that the binding has.
 
     ``VIR_MIGRATE_PARAM_*`` share the prefix; they are strings.
@@ -45,13 +47,13 @@ def known(libvirt: Any) -> dict[str, int]:
 
 
 def block_migration_flags(
-    libvirt: Any,
+    libvirt: types.ModuleType,
     names: Sequence[str] | None,
     *,
     computed: int,
     libvirt_version: int,
     qemu_version: int,
-    config: Any = None,
+    config: conf.Options | None = None,
 ) -> int:
     """The flags of every block migration from this host; logs them.
 
@@ -81,7 +83,7 @@ def block_migration_flags(
 
 
 def check_zero_detection(
-    wanted: bool, libvirt_version: int, config: Any = None
+    wanted: bool, libvirt_version: int, config: conf.Options | None = None
 ) -> None:
     """Make sure that libvirt can detect zeroes, if the operator wants it.
 
@@ -107,7 +109,10 @@ class _Domain:
     """
 
     def __init__(
-        self, domain: Any, unwanted: int, parameters: dict[str, Any]
+        self,
+        domain: libvirt_types.Domain,
+        unwanted: int,
+        parameters: dict[str, object],
     ) -> None:
         self._domain = domain
         self._unwanted = unwanted
@@ -117,8 +122,8 @@ class _Domain:
         return getattr(self._domain, name)
 
     def migrateToURI3(  # noqa: N802
-        self, destination: str, params: dict[str, Any], flags: int
-    ) -> Any:
+        self, destination: str, params: dict[str, object], flags: int
+    ) -> object:
         return self._domain.migrateToURI3(
             destination,
             params={**params, **self._parameters},
@@ -127,7 +132,7 @@ class _Domain:
 
 
 def guest_to_migrate(
-    libvirt: Any,
+    libvirt: types.ModuleType,
     guest: libvirt_guest.Guest,
     device_names: Collection[str],
     *,
@@ -145,7 +150,7 @@ def guest_to_migrate(
     :param detect_zeroes: do not send blocks of zeroes of these disks.
     """
     unwanted = 0 if device_names else used & flags.copying(known(libvirt))
-    parameters = {}
+    parameters: dict[str, object] = {}
     if device_names and detect_zeroes:
         parameters[_DETECT_ZEROES] = list(device_names)
     if not unwanted and not parameters:

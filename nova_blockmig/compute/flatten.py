@@ -21,7 +21,6 @@ on, and the next attempt has less to do.
 from collections.abc import Callable
 from collections.abc import Iterable
 import time
-from typing import Any
 
 from nova import exception
 from nova.virt.libvirt import driver as libvirt_driver
@@ -29,7 +28,9 @@ from oslo_log import log as logging
 
 from nova_blockmig.compute import disk_info
 from nova_blockmig.compute import known_versions
+from nova_blockmig.compute import libvirt_types
 from nova_blockmig.compute import nova
+from nova_blockmig.compute import nova_types
 from nova_blockmig.compute import progress
 from nova_blockmig.core import errors
 from nova_blockmig.core import model
@@ -42,8 +43,8 @@ REPORT_SECONDS = 10.0
 
 
 def flatten_all(
-    driver: Any,
-    instance: Any,
+    driver: libvirt_types.Driver,
+    instance: nova_types.Instance,
     disk_plans: Iterable[model.DiskPlan],
     interrupted: Callable[[], str | None],
 ) -> core_progress.Progress:
@@ -72,8 +73,8 @@ def flatten_all(
 
 
 def flatten(
-    instance: Any,
-    guest: Any,
+    instance: nova_types.Instance,
+    guest: libvirt_types.Guest,
     disk: model.Disk,
     reason: str,
     interrupted: Callable[[], str | None],
@@ -115,8 +116,8 @@ def flatten(
 
 
 def _wait(
-    instance: Any,
-    device: Any,
+    instance: nova_types.Instance,
+    device: libvirt_types.BlockDevice,
     disk: model.Disk,
     interrupted: Callable[[], str | None],
     report: Callable[[int, int], None],
@@ -148,7 +149,7 @@ def _backing_file(disk: model.Disk) -> str | None:
         raise errors.FlattenFailed(disk.name, str(exc)) from exc
 
 
-def aborted(virtapi: Any, instance_uuid: str) -> bool:
+def aborted(virtapi: nova_types.VirtApi, instance_uuid: str) -> bool:
     """Whether ``nova live-migration-abort`` was called for the instance.
 
     While a migration is prepared, Nova's compute manager takes an aborted

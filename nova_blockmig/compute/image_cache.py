@@ -17,7 +17,6 @@ The only module that knows where Nova's image cache keeps a base.
 
 import os
 import threading
-from typing import Any
 
 from nova import exception
 import nova.conf
@@ -29,6 +28,8 @@ from oslo_utils import units
 
 from nova_blockmig.compute import image_data
 from nova_blockmig.compute import images_type
+from nova_blockmig.compute import libvirt_types
+from nova_blockmig.compute import nova_types
 from nova_blockmig.compute import offload
 from nova_blockmig.core import capacity
 from nova_blockmig.core import errors
@@ -58,7 +59,9 @@ def keep_digests() -> None:
     digests.CACHE.keep_in(os.path.join(CONF.state_path, _DIGESTS))
 
 
-def verify(instance: Any, info: dict[str, Any], expected: str) -> None:
+def verify(
+    instance: nova_types.Instance, info: nova_types.DiskInfo, expected: str
+) -> None:
     """Make sure that the base of a new overlay is what the source has.
 
     A base that differs is left as it is: other guests may read it.
@@ -85,7 +88,7 @@ def verify(instance: Any, info: dict[str, Any], expected: str) -> None:
         raise errors.BaseDiffers(path, CONF.host, expected, found)
 
 
-def root_bytes(instance: Any) -> int:
+def root_bytes(instance: nova_types.Instance) -> int:
     """The size of a root disk to which the flavor sets no bound.
 
     It is as large as the image then: as the base in the cache, or what the
@@ -100,7 +103,7 @@ def root_bytes(instance: Any) -> int:
         return int(metadata.get('image_min_disk') or 0) * units.Gi
 
 
-def known_digest(instance: Any) -> str | None:
+def known_digest(instance: nova_types.Instance) -> str | None:
     """The digest of the instance's image in this host's cache.
 
     :returns: None if it is not cached, or was not read yet.
@@ -112,7 +115,7 @@ def known_digest(instance: Any) -> str | None:
         return None
 
 
-def read_ahead(instance: Any) -> None:
+def read_ahead(instance: nova_types.Instance) -> None:
     """Begin to compute the digest of the instance's image, if it is cached.
 
     It will be compared before anything is copied. The source reads its own
@@ -123,7 +126,7 @@ def read_ahead(instance: Any) -> None:
         threading.Thread(target=_read, args=(path,), daemon=True).start()
 
 
-def _image_base(instance: Any) -> str | None:
+def _image_base(instance: nova_types.Instance) -> str | None:
     """Where the base of the instance's image is cached, if disks have one."""
     if not instance.image_ref or images_type.effective() != 'qcow2':
         return None
@@ -139,7 +142,9 @@ def _read(path: str) -> None:
 
 
 def to_fetch(
-    context: Any, instance: Any, image_api: Any
+    context: nova_types.Context,
+    instance: nova_types.Instance,
+    image_api: nova_types.ImageApi,
 ) -> capacity.ImageBase | None:
     """The base that this host would have to fetch for the instance.
 
@@ -172,7 +177,11 @@ def to_fetch(
     return _sizes(context, instance, image)
 
 
-def _sizes(context: Any, instance: Any, image: Any) -> capacity.ImageBase:
+def _sizes(
+    context: nova_types.Context,
+    instance: nova_types.Instance,
+    image: nova_types.GlanceImage,
+) -> capacity.ImageBase:
     """The most that nova.virt.images.fetch_to_raw writes for the image."""
     size = int(image.get('size') or 0)
     if image.get('disk_format') in _RAW or not CONF.force_raw_images:
@@ -188,7 +197,7 @@ def _sizes(context: Any, instance: Any, image: Any) -> capacity.ImageBase:
     return capacity.ImageBase(kept_bytes=raw, peak_bytes=size + raw)
 
 
-def _virtual_size(context: Any, image_ref: str) -> int | None:
+def _virtual_size(context: nova_types.Context, image_ref: str) -> int | None:
     """The image's virtual_size, which Nova's image API leaves out."""
     try:
         image = glance.GlanceClientWrapper().call(
@@ -202,7 +211,10 @@ def _virtual_size(context: Any, image_ref: str) -> int | None:
 
 
 def fetch_kernels(
-    driver: Any, context: Any, instance: Any, instance_dir: str
+    driver: libvirt_types.Driver,
+    context: nova_types.Context,
+    instance: nova_types.Instance,
+    instance_dir: str,
 ) -> None:
     """Fetch kernel and ramdisk as Nova's spawn does.
 

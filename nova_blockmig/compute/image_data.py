@@ -12,11 +12,11 @@
 
 """Whether Glance still hands out the image of an instance."""
 
-from typing import Any
-
 from nova import exception
 import nova.conf
 from oslo_log import log as logging
+
+from nova_blockmig.compute import nova_types
 
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
@@ -29,7 +29,11 @@ NOT_HANDED_OUT = (
 """What Nova's image API raises where Glance answers that it does not."""
 
 
-def available(image_api: Any, context: Any, instance: Any) -> bool:
+def available(
+    image_api: nova_types.ImageApi,
+    context: nova_types.Context,
+    instance: nova_types.Instance,
+) -> bool:
     """Whether the destination will get the image if it has to fetch it.
 
     The record of an image may be fine while its data is gone or its store is
@@ -58,7 +62,11 @@ def available(image_api: Any, context: Any, instance: Any) -> bool:
     return _has_data(image_api, context, instance)
 
 
-def _has_data(image_api: Any, context: Any, instance: Any) -> bool:
+def _has_data(
+    image_api: nova_types.ImageApi,
+    context: nova_types.Context,
+    instance: nova_types.Instance,
+) -> bool:
     """Begin to read the image; the first piece tells."""
     if CONF.glance.verify_glance_signatures:
         # Nova would read it to its end.

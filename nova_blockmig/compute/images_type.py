@@ -12,9 +12,9 @@
 
 """Which image backend a host really uses."""
 
-from typing import Any
-
 import nova.conf
+
+from nova_blockmig.compute import nova_types
 
 CONF = nova.conf.CONF
 
@@ -28,7 +28,7 @@ def effective() -> str:
     return _resolve(CONF.libvirt.images_type, CONF.use_cow_images)
 
 
-def of_stock(data: Any) -> str | None:
+def of_stock(data: nova_types.MigrateData) -> str | None:
     """The backend of a destination that runs the in-tree driver.
 
     Its migrate data holds ``[libvirt] images_type`` as it is written; what

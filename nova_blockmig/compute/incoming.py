@@ -14,9 +14,9 @@
 from collections.abc import Callable
 from collections.abc import Iterable
 import dataclasses
+import datetime
 import os
 import time
-from typing import Any
 
 from nova import objects
 from nova.compute import task_states
@@ -25,6 +25,7 @@ import nova.conf
 from oslo_utils import units
 
 from nova_blockmig.compute import image_cache
+from nova_blockmig.compute import nova_types
 from nova_blockmig.compute import tracker
 from nova_blockmig.core import capacity
 from nova_blockmig.host import files
@@ -132,7 +133,7 @@ class Reservations:
         return dataclasses.replace(one, disk_bytes=0, left_bytes=0)
 
 
-def needs(instance: Any) -> capacity.Incoming:
+def needs(instance: nova_types.Instance) -> capacity.Incoming:
     """What an instance takes at most, by its flavor.
 
     A volume-backed instance has no root disk here.
@@ -150,7 +151,7 @@ def needs(instance: Any) -> capacity.Incoming:
 
 
 def others(
-    instance: Any,
+    instance: nova_types.Instance,
     coming: Iterable[capacity.Incoming],
     counted: tracker.Counted,
 ) -> tuple[capacity.Incoming, ...]:
@@ -166,7 +167,9 @@ def others(
     )
 
 
-def migrating(context: Any, instance: Any) -> list[capacity.Incoming]:
+def migrating(
+    context: nova_types.Context, instance: nova_types.Instance
+) -> list[capacity.Incoming]:
     """What the database shows on its way here, but the instance itself.
 
     One trip to the conductor, two if anything is on its way. Which rows
@@ -176,7 +179,7 @@ def migrating(context: Any, instance: Any) -> list[capacity.Incoming]:
     """
     # Migrations of other projects count as well.
     context = context.elevated()
-    newest: dict[str, Any] = {}
+    newest: dict[str, nova_types.Migration] = {}
     for row in objects.MigrationList.get_by_filters(
         context,
         {
@@ -209,11 +212,11 @@ def migrating(context: Any, instance: Any) -> list[capacity.Incoming]:
     ]
 
 
-def _written(row: Any) -> Any:
+def _written(row: nova_types.Migration) -> datetime.datetime:
     return row.updated_at or row.created_at
 
 
-def _is_migrating(instance: Any) -> bool:
+def _is_migrating(instance: nova_types.Instance) -> bool:
     return (
         instance.task_state == task_states.MIGRATING
         and instance.vm_state in (vm_states.ACTIVE, vm_states.PAUSED)
@@ -222,7 +225,7 @@ def _is_migrating(instance: Any) -> bool:
 
 
 def _with_left(
-    incoming: capacity.Incoming, migration: Any
+    incoming: capacity.Incoming, migration: nova_types.Migration
 ) -> capacity.Incoming:
     """What the migration may still write here.
 

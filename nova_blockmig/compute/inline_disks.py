@@ -13,7 +13,6 @@
 """Disks on the destination that hold their content from the start."""
 
 import os
-from typing import Any
 
 from nova import exception
 import nova.conf
@@ -23,6 +22,8 @@ from oslo_log import log as logging
 from oslo_utils import fileutils
 from oslo_utils import strutils
 
+from nova_blockmig.compute import libvirt_types
+from nova_blockmig.compute import nova_types
 from nova_blockmig.compute import offload
 from nova_blockmig.core import content
 from nova_blockmig.core import errors
@@ -33,9 +34,9 @@ LOG = logging.getLogger(__name__)
 
 
 def make(
-    instance: Any,
+    instance: nova_types.Instance,
     instance_dir: str,
-    info: dict[str, Any],
+    info: nova_types.DiskInfo,
     packed: content.Packed,
 ) -> None:
     """Make a standalone disk that holds what the source packed.
@@ -75,7 +76,7 @@ def preallocates() -> bool:
     return bool(strutils.to_slug(CONF.preallocate_images) == 'space')
 
 
-def preallocate(instance_dir: str, info: dict[str, Any]) -> None:
+def preallocate(instance_dir: str, info: nova_types.DiskInfo) -> None:
     """Give a standalone disk its blocks, if preallocate_images says so.
 
     As the image backends do it when an instance is spawned.
@@ -94,7 +95,10 @@ def preallocate(instance_dir: str, info: dict[str, Any]) -> None:
 
 
 def record_format(
-    driver: Any, instance: Any, instance_dir: str, info: dict[str, Any]
+    driver: libvirt_types.Driver,
+    instance: nova_types.Instance,
+    instance_dir: str,
+    info: nova_types.DiskInfo,
 ) -> None:
     """Let Nova note a disk's format before its guest can write to it.
 

@@ -14,12 +14,13 @@
 
 import dataclasses
 import functools
-from typing import Any
 
 from nova import exception
 from nova.virt.libvirt import driver as libvirt_driver
 
+from nova_blockmig.compute import libvirt_types
 from nova_blockmig.compute import local_disks
+from nova_blockmig.compute import nova_types
 from nova_blockmig.compute import offload
 from nova_blockmig.core import content
 from nova_blockmig.core import errors
@@ -40,7 +41,7 @@ class Inspection:
         disk.
     """
 
-    infos: list[dict[str, Any]]
+    infos: list[nova_types.DiskInfo]
     disk_plans: tuple[model.DiskPlan, ...]
     packed: dict[str, content.Packed]
     digests: dict[str, str]
@@ -93,11 +94,11 @@ class PackedBases:
 
 
 def inspect(
-    driver: Any,
+    driver: libvirt_types.Driver,
     policy: model.Policy,
     bases: PackedBases,
-    instance: Any,
-    block_device_info: Any,
+    instance: nova_types.Instance,
+    block_device_info: nova_types.BlockDeviceInfo,
     facts: plan.Facts,
 ) -> Inspection:
     """Find out how each local disk of a running instance is transferred.

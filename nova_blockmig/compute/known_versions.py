@@ -12,12 +12,12 @@
 
 """Known defects of this host's QEMU and libvirt, said at the right time."""
 
-from typing import Any
-
 from nova import exception
 import nova.conf
 from oslo_log import log as logging
 
+from nova_blockmig.compute import libvirt_types
+from nova_blockmig.compute import nova_types
 from nova_blockmig.core import known_bad
 
 CONF = nova.conf.CONF
@@ -57,7 +57,9 @@ def check_at_start(
         LOG.warning(sentence)
 
 
-def warn_of_flattening(host: Any, instance: Any) -> None:
+def warn_of_flattening(
+    host: libvirt_types.Host, instance: nova_types.Instance
+) -> None:
     """Log what may go wrong while a disk is flattened.
 
     :param host: the nova.virt.libvirt.host.Host of the driver.

@@ -13,15 +13,15 @@
 """The local disks of an instance, from its domain and their headers."""
 
 from collections.abc import Iterable
-from collections.abc import Mapping
 import contextlib
 import os
-from typing import Any
 
 from nova import exception
 from nova.virt.libvirt import imagecache
 
 from nova_blockmig.compute import disk_info
+from nova_blockmig.compute import libvirt_types
+from nova_blockmig.compute import nova_types
 from nova_blockmig.compute import offload
 from nova_blockmig.core import blocks
 from nova_blockmig.core import errors
@@ -33,9 +33,9 @@ from nova_blockmig.host import sparse
 
 
 def local_disks(
-    instance: Any,
-    guest_config: Any,
-    infos: Iterable[Mapping[str, Any]],
+    instance: nova_types.Instance,
+    guest_config: libvirt_types.GuestConfig,
+    infos: Iterable[nova_types.DiskInfo],
 ) -> tuple[model.Disk, ...]:
     """Describe every disk that Nova's disk info lists.
 
@@ -63,7 +63,7 @@ def local_disks(
 
 
 def not_copied(
-    guest_config: Any, disks: Iterable[model.Disk]
+    guest_config: libvirt_types.GuestConfig, disks: Iterable[model.Disk]
 ) -> tuple[str, ...]:
     """The guest's devices that hold something and that libvirt won't copy.
 
@@ -81,8 +81,8 @@ def not_copied(
 
 def _disk(
     instance_uuid: str,
-    info: Mapping[str, Any],
-    device: Any,
+    info: nova_types.DiskInfo,
+    device: libvirt_types.GuestDevice,
     image_base: str | None,
 ) -> model.Disk:
     path = info['path']

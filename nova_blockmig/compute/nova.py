@@ -10,20 +10,21 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-
 """What stands above a driver in nova-compute.
 
 A driver is given a virt API only. A test's has nobody behind it.
 """
 
-from typing import Any
+from nova_blockmig.compute import nova_types
 
 
-def manager(virtapi: Any) -> Any:
+def manager(virtapi: nova_types.VirtApi) -> nova_types.Manager | None:
     """The compute manager; None if there is none."""
     return getattr(virtapi, '_compute', None)
 
 
-def resource_tracker(virtapi: Any) -> Any:
+def resource_tracker(
+    virtapi: nova_types.VirtApi,
+) -> nova_types.ResourceTracker | None:
     """The manager's ResourceTracker; None if there is none."""
     return getattr(manager(virtapi), 'rt', None)

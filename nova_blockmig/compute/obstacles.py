@@ -19,12 +19,13 @@ checkpoints, but only when Nova has begun.
 """
 
 from collections.abc import Iterable
-from typing import Any
 
 from nova import exception
 from nova.virt import images
 from nova.virt.libvirt import driver as libvirt_driver
 
+from nova_blockmig.compute import libvirt_types
+from nova_blockmig.compute import nova_types
 from nova_blockmig.core import errors
 from nova_blockmig.core import handshake
 from nova_blockmig.core import machine_type
@@ -32,7 +33,9 @@ from nova_blockmig.core import model
 from nova_blockmig.host import headers
 
 
-def assert_none(guest: Any, disks: Iterable[model.Disk]) -> None:
+def assert_none(
+    guest: libvirt_types.Guest, disks: Iterable[model.Disk]
+) -> None:
     """Refuse a migration that would lose something besides a disk's content.
 
     :param guest: nova's libvirt Guest of the instance.
@@ -48,7 +51,9 @@ def assert_none(guest: Any, disks: Iterable[model.Disk]) -> None:
 
 
 def assert_machine_type(
-    driver: Any, instance: Any, peer: handshake.PeerInfo | None
+    driver: libvirt_types.Driver,
+    instance: nova_types.Instance,
+    peer: handshake.PeerInfo | None,
 ) -> None:
     """Refuse a guest of a kind that the destination's QEMU has not got.
 
@@ -65,7 +70,7 @@ def assert_machine_type(
         raise errors.MachineTypeTooNew(machine)
 
 
-def _known_to_libvirt(guest: Any) -> Iterable[str]:
+def _known_to_libvirt(guest: libvirt_types.Guest) -> Iterable[str]:
     libvirt = libvirt_driver.libvirt
     for kind, method in (
         ('snapshot', 'listAllSnapshots'),

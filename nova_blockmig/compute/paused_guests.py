@@ -19,12 +19,12 @@ that still is, and dies of an assertion (``bdrv_inactivate_recurse``). The
 guest is gone, on both hosts. QEMU 10.0 allows for it.
 """
 
-from typing import Any
-
 from nova import objects
 from nova.compute import vm_states
 from nova.objects import fields
 
+from nova_blockmig.compute import libvirt_types
+from nova_blockmig.compute import nova_types
 from nova_blockmig.core import errors
 from nova_blockmig.core import known_bad
 
@@ -32,7 +32,10 @@ _DEFECT = known_bad.named('paused-twice')
 
 
 def assert_may_move(
-    driver: Any, context: Any, instance: Any, not_copied: tuple[str, ...]
+    driver: libvirt_types.Driver,
+    context: nova_types.Context,
+    instance: nova_types.Instance,
+    not_copied: tuple[str, ...],
 ) -> None:
     """Refuse a migration that would end the guest.
 
@@ -50,7 +53,9 @@ def assert_may_move(
         raise errors.NeverResumed(instance.uuid, not_copied)
 
 
-def _arrived_paused(context: Any, instance: Any) -> bool:
+def _arrived_paused(
+    context: nova_types.Context, instance: nova_types.Instance
+) -> bool:
     """Whether it was paused before its last migration, and not since."""
     moves = objects.MigrationList.get_by_filters(
         context,

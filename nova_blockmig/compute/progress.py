@@ -23,7 +23,6 @@ guest waits at the first step for hours.
 from collections.abc import Callable
 from collections.abc import Iterable
 import time
-from typing import Any
 from typing import TypeVar
 
 from nova import context as nova_context
@@ -36,6 +35,8 @@ from nova.virt.libvirt import migration as libvirt_migrate
 from oslo_log import log as logging
 import oslo_messaging as messaging
 
+from nova_blockmig.compute import libvirt_types
+from nova_blockmig.compute import nova_types
 from nova_blockmig.core import progress
 
 T = TypeVar('T')
@@ -81,7 +82,7 @@ class MonitoredGuest(libvirt_guest.Guest):  # type: ignore[misc]
 
     def __init__(
         self,
-        instance: Any,
+        instance: nova_types.Instance,
         guest: libvirt_guest.Guest,
         disk_paths: Iterable[str],
         flattened: progress.Progress,
@@ -109,10 +110,10 @@ class MonitoredGuest(libvirt_guest.Guest):  # type: ignore[misc]
         self._memory_since: float | None = None
         self._downtime_ms: int | None = None
 
-    def get_job_info(self) -> Any:
+    def get_job_info(self) -> libvirt_types.JobInfo:
         """libvirt's job information, with the bytes of the disks."""
         libvirt = libvirt_driver.libvirt
-        info = super().get_job_info()
+        info: libvirt_types.JobInfo = super().get_job_info()
         if info.type in (
             libvirt.VIR_DOMAIN_JOB_NONE,
             libvirt.VIR_DOMAIN_JOB_UNBOUNDED,
@@ -139,11 +140,11 @@ class MonitoredGuest(libvirt_guest.Guest):  # type: ignore[misc]
         """Nova's post_method, once its record says that no byte is left."""
 
         def save_and_call(
-            context: Any,
-            instance: Any,
-            dest: Any,
-            block_migration: Any,
-            migrate_data: Any,
+            context: nova_types.Context,
+            instance: nova_types.Instance,
+            dest: str,
+            block_migration: bool,
+            migrate_data: nova_types.MigrateData,
         ) -> T:
             self._shown = self._shown.finished()
             _save(instance, migrate_data.migration, self._shown)
@@ -168,7 +169,7 @@ class MonitoredGuest(libvirt_guest.Guest):  # type: ignore[misc]
             (self._flattened, *(d.progress for d in self.disks.values())),
         )
 
-    def _allow_downtime(self, info: Any) -> None:
+    def _allow_downtime(self, info: libvirt_types.JobInfo) -> None:
         """Raise the allowed downtime by Nova's steps for a guest's memory.
 
         They begin with the memory, which libvirt copies once all disks are
@@ -194,7 +195,9 @@ class FlattenProgress:
     """
 
     def __init__(
-        self, instance: Any, clock: Callable[[], float] = time.monotonic
+        self,
+        instance: nova_types.Instance,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._instance = instance
         self._clock = clock
@@ -242,7 +245,11 @@ class FlattenProgress:
         _save(self._instance, migration, self.shown)
 
 
-def _save(instance: Any, migration: Any, shown: progress.Progress) -> None:
+def _save(
+    instance: nova_types.Instance,
+    migration: nova_types.Migration,
+    shown: progress.Progress,
+) -> None:
     """Save figures, if that can be done now.
 
     They are for people: a database or a message bus that is restarted must
@@ -257,7 +264,7 @@ def _save(instance: Any, migration: Any, shown: progress.Progress) -> None:
         _warn(instance, exc)
 
 
-def _warn(instance: Any, exc: Exception) -> None:
+def _warn(instance: nova_types.Instance, exc: Exception) -> None:
     LOG.warning(
         'Unable to save how far the migration is: %s', exc, instance=instance
     )

@@ -16,11 +16,11 @@ from collections.abc import Iterator
 import contextlib
 import dataclasses
 import time
-from typing import Any
 
 import nova.conf
 from oslo_log import log as logging
 
+from nova_blockmig.compute import nova_types
 from nova_blockmig.compute import progress
 from nova_blockmig.core import migration_record
 from nova_blockmig.core import model
@@ -46,10 +46,10 @@ class Transfer:
 
 @contextlib.contextmanager
 def recorded(
-    instance: Any,
+    instance: nova_types.Instance,
     destination: str,
     watched: progress.MonitoredGuest,
-    migration: Any,
+    migration: nova_types.Migration,
     transfer: Transfer,
 ) -> Iterator[None]:
     """Log the one line that a block migration leaves behind.

@@ -18,11 +18,11 @@ ERROR, although the guest runs on and nothing has happened to it.
 
 from collections.abc import Iterator
 import contextlib
-from typing import Any
 
 from nova import exception
 from oslo_log import log as logging
 
+from nova_blockmig.compute import nova_types
 from nova_blockmig.core import errors
 
 LOG = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ _KNOWN = (
 
 
 @contextlib.contextmanager
-def of_check(instance: Any) -> Iterator[None]:
+def of_check(instance: nova_types.Instance) -> Iterator[None]:
     """Whatever goes wrong in a check refuses the migration, with its reason.
 
     :raises MigrationPreCheckError: for a refusal of ours, and for everything

@@ -19,7 +19,6 @@ source, which knows the disks: whether they fit into it.
 from collections.abc import Iterable
 from collections.abc import Sequence
 import threading
-from typing import Any
 
 from nova import exception
 import nova.conf
@@ -29,6 +28,8 @@ from oslo_utils import units
 from nova_blockmig.compute import compute_node
 from nova_blockmig.compute import evaluation
 from nova_blockmig.compute import incoming
+from nova_blockmig.compute import libvirt_types
+from nova_blockmig.compute import nova_types
 from nova_blockmig.compute import tracker
 from nova_blockmig.core import capacity
 from nova_blockmig.core import errors
@@ -52,7 +53,9 @@ class ResourceCheck:
     :ivar tracker: what Nova's tracker has counted; the driver feeds it.
     """
 
-    def __init__(self, driver: Any, policy: model.Policy) -> None:
+    def __init__(
+        self, driver: libvirt_types.Driver, policy: model.Policy
+    ) -> None:
         self._driver = driver
         self._policy = policy
         self.tracker = tracker.Tracker()
@@ -67,9 +70,9 @@ class ResourceCheck:
 
     def evaluate(
         self,
-        context: Any,
-        instance: Any,
-        row: Any,
+        context: nova_types.Context,
+        instance: nova_types.Instance,
+        row: nova_types.Row,
         disk_over_commit: bool | None,
     ) -> evaluation.Evaluation:
         """Whether the instance would fit now. Changes nothing.
@@ -85,10 +88,10 @@ class ResourceCheck:
 
     def at_destination(
         self,
-        context: Any,
-        instance: Any,
-        row: Any,
-        data: Any,
+        context: nova_types.Context,
+        instance: nova_types.Instance,
+        row: nova_types.Row,
+        data: nova_types.MigrateData,
         block_migration: bool | None,
         disk_over_commit: bool | None,
     ) -> None:
@@ -127,7 +130,9 @@ class ResourceCheck:
             data.disk_over_commit = mode is model.OverCommit.ACTUAL
         LOG.info('Resource check: %s', found.sentence(), instance=instance)
 
-    def decide(self, instance: Any, data: Any) -> None:
+    def decide(
+        self, instance: nova_types.Instance, data: nova_types.MigrateData
+    ) -> None:
         """It is known now whether it is a block migration.
 
         :param data: the migrate data that the source handed back.
@@ -137,7 +142,9 @@ class ResourceCheck:
         if outcome and not outcome.fits and _copies_disks(data):
             raise errors.DoesNotFit(outcome)
 
-    def source_agreed(self, instance: Any, data: Any) -> None:
+    def source_agreed(
+        self, instance: nova_types.Instance, data: nova_types.MigrateData
+    ) -> None:
         """The source's check passed, so the instance will come.
 
         :param data: as for :meth:`decide`.
@@ -149,7 +156,7 @@ class ResourceCheck:
                 memory_only=not _copies_disks(data),
             )
 
-    def check_ended(self, data: Any) -> None:
+    def check_ended(self, data: nova_types.MigrateData) -> None:
         """The check is over, whatever came of it.
 
         :param data: what the destination's check returned.
@@ -160,7 +167,7 @@ class ResourceCheck:
             if token == data.filename:
                 self._undecided.pop(uuid, None)
 
-    def arrived(self, instance: Any) -> None:
+    def arrived(self, instance: nova_types.Instance) -> None:
         """The instance is here, and so are all its disks.
 
         Nothing is raised: whatever is wrong, the guest runs here now.
@@ -176,7 +183,7 @@ class ResourceCheck:
         with self._lock:
             self._reservations.arrived(needs, self._reserved_seconds())
 
-    def rolled_back(self, instance: Any) -> None:
+    def rolled_back(self, instance: nova_types.Instance) -> None:
         """The instance does not come after all."""
         with self._lock:
             self._reservations.end(instance.uuid)
@@ -198,8 +205,8 @@ class ResourceCheck:
 
     def at_source(
         self,
-        instance: Any,
-        data: Any,
+        instance: nova_types.Instance,
+        data: nova_types.MigrateData,
         needs: Sequence[capacity.DiskNeed],
         destination: plan.Peer,
     ) -> None:
@@ -257,5 +264,5 @@ def disk_needs(
     )
 
 
-def _copies_disks(data: Any) -> bool:
+def _copies_disks(data: nova_types.MigrateData) -> bool:
     return 'block_migration' in data and bool(data.block_migration)

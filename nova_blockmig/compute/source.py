@@ -16,7 +16,6 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 import contextlib
-from typing import Any
 
 from nova import exception
 import nova.conf
@@ -29,6 +28,8 @@ from nova_blockmig.compute import flatten
 from nova_blockmig.compute import image_data
 from nova_blockmig.compute import images_type
 from nova_blockmig.compute import inspection
+from nova_blockmig.compute import libvirt_types
+from nova_blockmig.compute import nova_types
 from nova_blockmig.compute import obstacles
 from nova_blockmig.compute import paused_guests
 from nova_blockmig.compute import progress
@@ -53,7 +54,9 @@ class Source:
     both kinds: the disks are flattened rather than sent inline.
     """
 
-    def __init__(self, driver: Any, policy: model.Policy) -> None:
+    def __init__(
+        self, driver: libvirt_types.Driver, policy: model.Policy
+    ) -> None:
         self._driver = driver
         self._policy = policy
         self._bases = inspection.PackedBases(policy.max_inline_bytes)
@@ -66,7 +69,11 @@ class Source:
         self._stopping = True
 
     def check(
-        self, context: Any, instance: Any, data: Any, block_device_info: Any
+        self,
+        context: nova_types.Context,
+        instance: nova_types.Instance,
+        data: nova_types.MigrateData,
+        block_device_info: nova_types.BlockDeviceInfo,
     ) -> agreement.Checked:
         """Find out whether every disk can travel.
 
@@ -78,7 +85,7 @@ class Source:
         """
         self._agreed.pop(instance.uuid, None)
         try:
-            peer = self._peer(data)
+            peer = agreement.peer(data)
             facts = self._facts(context, instance, peer)
             found = self._inspect(instance, block_device_info, facts)
             self.assert_may_leave(context, instance, found)
@@ -89,11 +96,14 @@ class Source:
         return agreement.Checked(
             inspection=found,
             destination=plan.Peer.BLOCKMIG if peer else plan.Peer.IN_TREE,
-            filename=_marked(data.filename, peer),
+            filename=agreement.marked(data.filename, peer),
         )
 
     def look(
-        self, context: Any, instance: Any, block_device_info: Any
+        self,
+        context: nova_types.Context,
+        instance: nova_types.Instance,
+        block_device_info: nova_types.BlockDeviceInfo,
     ) -> inspection.Inspection:
         """What a destination with this driver would be sent."""
         peer = handshake.PeerInfo(handshake.NEWEST, images_type.effective())
@@ -102,10 +112,10 @@ class Source:
 
     def disk_info(
         self,
-        instance: Any,
-        block_device_info: Any,
+        instance: nova_types.Instance,
+        block_device_info: nova_types.BlockDeviceInfo,
         aborted: Callable[[], bool],
-    ) -> list[dict[str, Any]]:
+    ) -> list[nova_types.DiskInfo]:
         """Nova's disk info, with what travels inside it.
 
         Flattens what has to be; the caller's thread waits for it.
@@ -132,10 +142,10 @@ class Source:
 
     def _disk_info(
         self,
-        instance: Any,
-        block_device_info: Any,
+        instance: nova_types.Instance,
+        block_device_info: nova_types.BlockDeviceInfo,
         aborted: Callable[[], bool],
-    ) -> list[dict[str, Any]]:
+    ) -> list[nova_types.DiskInfo]:
         agreed = self._agreed.pop(
             instance.uuid,
             agreement.Agreement(
@@ -162,11 +172,11 @@ class Source:
     @contextlib.contextmanager
     def watching(
         self,
-        instance: Any,
+        instance: nova_types.Instance,
         destination: str,
-        guest: Any,
+        guest: libvirt_types.Guest,
         disk_paths: Iterable[str],
-        migrate_data: Any,
+        migrate_data: nova_types.MigrateData,
     ) -> Iterator[progress.MonitoredGuest]:
         """Give Nova's monitor a guest that tells the bytes of its disks.
 
@@ -182,9 +192,12 @@ class Source:
             yield watched
 
     def _facts(
-        self, context: Any, instance: Any, peer: handshake.PeerInfo | None
+        self,
+        context: nova_types.Context,
+        instance: nova_types.Instance,
+        peer: handshake.PeerInfo | None,
     ) -> plan.Facts:
-        destination = _driver_of(peer)
+        destination = agreement.driver_of(peer)
         there = None
         if peer and destination is plan.Peer.BLOCKMIG:
             there = peer.base_digest
@@ -206,17 +219,11 @@ class Source:
         non_shared_disk = 64
         return bool(self._driver._block_migration_flags & non_shared_disk)
 
-    def _peer(self, data: Any) -> handshake.PeerInfo | None:
-        """What the destination says of itself; None for the in-tree driver."""
-        peer = handshake.read_destination(data.filename)
-        theirs = peer.images_type if peer else images_type.of_stock(data)
-        ours = images_type.effective()
-        if theirs is not None and theirs != ours:
-            raise errors.ImagesTypeDiffers(CONF.host, ours, theirs)
-        return peer
-
     def _inspect(
-        self, instance: Any, block_device_info: Any, facts: plan.Facts
+        self,
+        instance: nova_types.Instance,
+        block_device_info: nova_types.BlockDeviceInfo,
+        facts: plan.Facts,
     ) -> inspection.Inspection:
         return inspection.inspect(
             self._driver, self._policy, self._bases, instance,
@@ -224,7 +231,10 @@ class Source:
         )  # fmt: skip
 
     def assert_may_leave(
-        self, context: Any, instance: Any, found: inspection.Inspection
+        self,
+        context: nova_types.Context,
+        instance: nova_types.Instance,
+        found: inspection.Inspection,
     ) -> None:
         """Raise what keeps it here, whatever the destination has."""
         self._assert_can_migrate(instance, found)
@@ -238,7 +248,7 @@ class Source:
         self._assert_space_to_flatten(found)
 
     def _assert_can_migrate(
-        self, instance: Any, found: inspection.Inspection
+        self, instance: nova_types.Instance, found: inspection.Inspection
     ) -> None:
         refused = found.by(model.TransferMethod.REFUSE)
         if refused:
@@ -263,7 +273,7 @@ class Source:
 
     def _flatten(
         self,
-        instance: Any,
+        instance: nova_types.Instance,
         found: inspection.Inspection,
         aborted: Callable[[], bool],
     ) -> core_progress.Progress:
@@ -278,20 +288,3 @@ class Source:
         return flatten.flatten_all(
             self._driver, instance, disk_plans, interrupted
         )
-
-
-def _marked(filename: str, peer: handshake.PeerInfo | None) -> str:
-    if peer is None:
-        return filename
-    return handshake.mark_source(filename, peer.common_version)
-
-
-def _driver_of(peer: handshake.PeerInfo | None) -> plan.Peer:
-    """For what driver the disks are planned.
-
-    A destination that speaks no version that we speak gets what the in-tree
-    driver would get.
-    """
-    if peer is None or peer.common_version == handshake.NOTHING_IN_COMMON:
-        return plan.Peer.IN_TREE
-    return plan.Peer.BLOCKMIG

@@ -14,13 +14,13 @@
 
 from collections.abc import Iterator
 import contextlib
-from typing import Any
 from typing import NoReturn
 
 from nova import version as nova_version
 from oslo_log import log as logging
 
 from nova_blockmig import version
+from nova_blockmig.compute import libvirt_types
 
 LOG = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class _ThreadEnds(BaseException):
 
 
 @contextlib.contextmanager
-def ending_on_error(host: Any) -> Iterator[None]:
+def ending_on_error(host: libvirt_types.Host) -> Iterator[None]:
     """Let nova-compute end if its driver cannot start.
 
     Nova's Host starts a thread for connection events that never ends. Python

@@ -27,9 +27,10 @@ import contextlib
 import dataclasses
 import threading
 import time
-from typing import Any
 
 from nova.objects import base as objects_base
+
+from nova_blockmig.compute import nova_types
 
 # All that the resource check reads of a record and that changes.
 _SUMS = (
@@ -74,7 +75,7 @@ class Counted:
 
 @dataclasses.dataclass(frozen=True)
 class _Run:
-    sums: tuple[Any, ...]
+    sums: tuple[object, ...]
     began: float
     flavors: frozenset[str]
     disks: frozenset[str]
@@ -115,7 +116,10 @@ class Tracker:
             self._local.report.disks.add(instance_uuid)
 
     def summed_up(
-        self, tracker: Any, nodename: str, inventory: Mapping[str, Any]
+        self,
+        tracker: nova_types.ResourceTracker | None,
+        nodename: str,
+        inventory: nova_types.Inventory,
     ) -> None:
         """The tracker has its sums, and writes them next.
 
@@ -129,9 +133,9 @@ class Tracker:
             for name, resources in inventory.items()
             if (ratio := resources.get('allocation_ratio'))
         }
-        node = tracker and tracker.compute_nodes.get(nodename)
-        if not node:
+        if tracker is None or nodename not in tracker.compute_nodes:
             return
+        node = tracker.compute_nodes[nodename]
         # A claim has no report of its own: it adds to the last one's.
         report = getattr(self._local, 'report', None) or self._last
         self._local.report = None
@@ -146,7 +150,7 @@ class Tracker:
             )
         )
 
-    def counted(self, row: Mapping[str, Any]) -> Counted:
+    def counted(self, row: nova_types.Row) -> Counted:
         """What a record counts.
 
         Of a record that is of no known run, it is what the last two runs
@@ -180,5 +184,5 @@ class Tracker:
         return max((self._took, *since))
 
 
-def _sums(row: Mapping[str, Any]) -> tuple[Any, ...]:
+def _sums(row: nova_types.Row) -> tuple[object, ...]:
     return tuple(row.get(column) for column in _SUMS)

@@ -25,6 +25,7 @@ import time
 import types
 from typing import Any
 
+from nova import context as nova_context
 import nova.conf
 from nova.objects import migrate_data
 from nova.virt.libvirt import imagecache
@@ -150,7 +151,9 @@ class Carrying:
     def pack(self) -> None:
         """The source's check packs what has to be carried."""
         here = _source(self._disk)
-        checked = here.check(None, INSTANCE, _data(), None)
+        checked = here.check(
+            nova_context.RequestContext(), INSTANCE, _data(), None
+        )
         self._content = checked.inspection.packed[self._disk.name]
 
     def fill(self, directory: pathlib.Path) -> None:
@@ -204,12 +207,13 @@ def _overlay(path: pathlib.Path, base: pathlib.Path | None) -> pathlib.Path:
 
 
 def _source(disk: pathlib.Path) -> source.Source:
-    return source.Source(Driver(disk), model.Policy(max_inline_bytes=ENOUGH))
+    driver: Any = Driver(disk)
+    return source.Source(driver, model.Policy(max_inline_bytes=ENOUGH))
 
 
 def _checked(disk: pathlib.Path) -> source.Source:
     here = _source(disk)
-    here.check(None, INSTANCE, _data(), None)
+    here.check(nova_context.RequestContext(), INSTANCE, _data(), None)
     return here
 
 

@@ -80,7 +80,6 @@ ROOMS: dict[str, tuple[str, ...]] = {
 }
 BANNED_NAMES = {'utils', 'helpers', 'common', 'manager'}
 LONGEST = 300
-LONGEST_DRIVER = 380
 
 
 def room_of(path: pathlib.Path) -> str:
@@ -94,6 +93,17 @@ def modules() -> list[pathlib.Path]:
         for path in sorted(PACKAGE.rglob('*.py'))
         if room_of(path) not in ('tests', '__init__')
     ]
+
+
+def length_of(path: pathlib.Path) -> int:
+    """Lines of a module; the driver's signatures, as Nova's, as one each."""
+    source = path.read_text()
+    length = len(source.splitlines())
+    if room_of(path) == 'driver':
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.FunctionDef):
+                length -= node.body[0].lineno - node.lineno - 1
+    return length
 
 
 def imports(source: str) -> Iterator[tuple[int, str]]:
@@ -184,8 +194,7 @@ class TestWalls(base.TestCase):
         found = [
             f'{path.relative_to(ROOT)}: {length} lines'
             for path in modules()
-            if (length := len(path.read_text().splitlines()))
-            > (LONGEST_DRIVER if path.stem == 'driver' else LONGEST)
+            if (length := length_of(path)) > LONGEST
         ]
         self.assertEqual([], found)
 
