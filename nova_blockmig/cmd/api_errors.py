@@ -14,6 +14,7 @@
 
 from collections.abc import Iterator
 import contextlib
+import re
 
 from keystoneauth1 import exceptions as keystone_exceptions
 from openstack import exceptions as sdk_exceptions
@@ -47,7 +48,7 @@ def sentence(*, asked_to_act: bool = False) -> Iterator[None]:
         keystone_exceptions.MissingRequiredOptions,
         keystone_exceptions.MissingAuthPlugin,
     ) as error:
-        raise operator_errors.CannotAsk(
+        raise operator_errors.NoCredentials(
             'there are no complete credentials: set --os-cloud or OS_CLOUD '
             f'to an entry of clouds.yaml, or OS_AUTH_URL and the rest '
             f'({_first_line(error)})'
@@ -68,10 +69,26 @@ def sentence(*, asked_to_act: bool = False) -> Iterator[None]:
         raise operator_errors.CannotAsk(
             f'the cloud cannot be asked: {_first_line(error)}'
         ) from error
+    except Exception as error:
+        # Of no class of its own where a password is missing.
+        if 'is a required attribute' not in str(error):
+            raise
+        raise operator_errors.NoCredentials(
+            f'the credentials are not complete: {_first_line(error)}'
+        ) from error
+
+
+# What requests says of a connection that failed, and in it the reason.
+_POOL = re.compile(r': HTTPS?ConnectionPool\(')
+_REASON = re.compile(r'\[Errno -?\d+\] ([^"\')]+)')
 
 
 def _first_line(error: Exception) -> str:
-    """The first line, without the address that was asked."""
+    """The first line, without what only a programmer needs."""
     details = getattr(error, 'details', None)
     text = str(details or getattr(error, 'message', None) or error)
+    what, *pool = _POOL.split(text, maxsplit=1)
+    if pool:
+        reason = _REASON.search(pool[0])
+        text = f'{what}: {reason[1]}' if reason else what
     return text.strip().partition('\n')[0].rstrip('.') or type(error).__name__

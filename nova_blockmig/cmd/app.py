@@ -18,6 +18,7 @@ import functools
 import logging
 import sys
 from typing import Any
+import warnings
 
 from cliff import app
 from cliff import commandmanager
@@ -84,11 +85,21 @@ class App(app.App):
         )
         return parser
 
+    def configure_logging(self) -> None:
+        """Libraries say nothing, unless --verbose or --debug asks them."""
+        super().configure_logging()
+        if self.options.verbose_level > 1:
+            return
+        logging.getLogger('').setLevel(logging.CRITICAL)
+        self.LOG.setLevel(logging.WARNING)
+        warnings.simplefilter('ignore')
+
     def initialize_app(self, argv: Sequence[str]) -> None:
         """Know the clients before a command runs."""
         self.client_manager = _Clients(self.options)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; its exit code."""
-    return int(App().run(list(sys.argv[1:] if argv is None else argv)))
+    """Run a command; its exit code. Without one, the help is shown."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    return int(App().run(words or ['--help']))

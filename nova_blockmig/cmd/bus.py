@@ -23,6 +23,7 @@ from nova import context as nova_context
 from nova import exception
 from nova import objects
 from nova import rpc
+from nova import servicegroup
 from nova.compute import rpcapi as compute_rpcapi
 from nova.conductor import rpcapi as conductor_rpcapi
 from nova.objects import base as objects_base
@@ -30,10 +31,14 @@ from oslo_config import cfg
 import oslo_messaging as messaging
 from oslo_messaging.rpc import dispatcher
 
+from nova_blockmig.cmd import bus_access
 from nova_blockmig.compute import endpoint
 from nova_blockmig.core import dry_run
 from nova_blockmig.core import operator_errors
+from nova_blockmig.core import servers
+from nova_blockmig.core import travel_time
 
+_PAST = 200
 _NOT_OURS = {'UnsupportedVersion', 'NoSuchMethod'}
 
 
@@ -55,8 +60,10 @@ class Bus:
         )
         self._timeout = timeout
 
-    def host_of(self, server_id: str) -> str:
-        """The compute host of an instance.
+    def instance(self, server_id: str) -> servers.Server:
+        """The instance, as far as a check needs it.
+
+        Its status is Nova's vm_state.
 
         :raises operator_errors.CannotAsk: no such instance in this cell, or
             no conductor.
@@ -70,13 +77,60 @@ class Bus:
                 raise operator_errors.CannotAsk(
                     f'there is no instance {server_id} in this cell'
                 ) from exc
-            return str(instance.host)
+            return servers.Server(
+                id=server_id,
+                name=instance.display_name or server_id,
+                status=instance.vm_state or '',
+                host=instance.host or '',
+                task=instance.task_state,
+                memory_mb=instance.memory_mb or 0,
+            )
 
-    def hosts(self) -> list[str]:
-        """Every compute host of the cell."""
+    def services(self) -> list[servers.ComputeService]:
+        """Every nova-compute of the cell."""
+        alive = servicegroup.API()
         with _sentence('nova-conductor'):
-            nodes = objects.ComputeNodeList.get_all(self._new_context())
-            return sorted({node.host for node in nodes if node.host})
+            found = objects.ServiceList.get_by_binary(
+                self._new_context(), 'nova-compute', include_disabled=True
+            )
+            return sorted(
+                (
+                    servers.ComputeService(
+                        id=str(service.uuid),
+                        host=service.host,
+                        up=alive.service_is_up(service),
+                        enabled=not service.disabled,
+                        reason=service.disabled_reason or '',
+                    )
+                    for service in found
+                ),
+                key=lambda service: service.host,
+            )
+
+    def past(self, source: str) -> list[travel_time.Past]:
+        """Live migrations from a host that were completed, latest first."""
+        with _sentence('nova-conductor'):
+            found = objects.MigrationList.get_by_filters(
+                self._new_context(),
+                {
+                    'source_compute': source,
+                    'migration_type': 'live-migration',
+                    'status': 'completed',
+                },
+                sort_keys=['created_at', 'id'],
+                sort_dirs=['desc', 'desc'],
+                limit=_PAST,
+            )
+        return [
+            travel_time.Past(
+                source=each.source_compute,
+                destination=each.dest_compute,
+                amount=(each.memory_total or 0) + (each.disk_total or 0),
+                seconds=(each.updated_at - each.created_at).total_seconds(),
+            )
+            for each in found
+            if each.updated_at and each.created_at
+        ]
 
     def source(self, host: str, server_id: str) -> dry_run.Source:
         """How an instance would leave its host."""
@@ -101,10 +155,12 @@ class Bus:
             return client.call(self._new_context(), method, **arguments)
 
 
-def connect(config_files: Sequence[str]) -> Bus:
+def connect(config_files: Sequence[str], connection: Any | None = None) -> Bus:
     """Read nova.conf and connect as nova-compute does.
 
     :param config_files: none for those that nova-compute finds.
+    :param connection: an openstack.connection.Connection, with whose token
+        Glance is asked; None for not asking it.
     :raises operator_errors.CannotAsk: a file cannot be read, or has no
         message bus.
     """
@@ -115,10 +171,13 @@ def connect(config_files: Sequence[str]) -> Bus:
         raise operator_errors.CannotAsk(
             f'nova.conf does not tell of a message bus: {exc}'
         ) from exc
+    bus_access.knock()
     objects.register_all()
     # Records come through the conductor, as on a compute host.
     objects_base.NovaObject.indirection_api = conductor_rpcapi.ConductorAPI()
-    return Bus()
+    if connection is None:
+        return Bus()
+    return Bus(bus_access.with_token(connection))
 
 
 @contextlib.contextmanager

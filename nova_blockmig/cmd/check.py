@@ -13,38 +13,44 @@
 """``check``: whether an instance would fit, before anybody moves it."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Sequence
+from concurrent import futures
+import functools
+import math
 from typing import TYPE_CHECKING
 from typing import Any
 
 from oslo_utils import uuidutils
 
 from nova_blockmig.cmd import command
+from nova_blockmig.core import check_text
 from nova_blockmig.core import dry_run
-from nova_blockmig.core import errors
 from nova_blockmig.core import operator_errors
-from nova_blockmig.core import verdict
+from nova_blockmig.core import servers
+from nova_blockmig.core import travel_time
 
 if TYPE_CHECKING:
-    from nova_blockmig.cmd import bus
+    from nova_blockmig.cmd.bus import Bus
 
-FITS, DOES_NOT_FIT, NOT_ASKED = 'fits', 'does not fit', 'not asked'
-_SHORT = ('destination', 'result', 'RAM', 'image base', 'disk', 'reason')
-# For programs: all that the hosts said.
-_LONG = (*_SHORT, 'rows', 'disks', 'flags', 'record')
+# oslo.messaging keeps up to 30 connections.
+AT_ONCE = 24
+MIB = 2**20
 
 
 class Check(command.Listed):
     """Ask whether a running instance would fit on other compute hosts.
 
     The source tells how each of its disks would travel, and each destination
-    makes the resource check. Nothing is reserved, claimed or changed.
+    makes the resource check. Nothing is reserved, claimed or changed. With
+    one destination everything that was reckoned is shown.
 
     The hosts are asked over the message bus, so this needs a nova.conf with
-    the transport_url of the cell, as a compute host has it; no credentials
-    are needed then. The exit code is 0 if the instance fits on one of the
-    hosts, 1 if it does not, and 2 if none could be asked.
+    the transport_url of the cell, as a compute host has it. Credentials are
+    needed for an instance that is given by its name, and for asking Glance
+    whether it still has the image. The exit code is 0 if the instance fits on
+    one of the hosts, 1 if it does not, and 2 if none could be asked.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -72,6 +78,13 @@ class Check(command.Listed):
             'option does (default: [blockmig] disk_over_commit of each host)',
         )
         parser.add_argument(
+            '--bandwidth',
+            type=_positive,
+            metavar='MIB',
+            help='MiB a second that a migration gets, for the time (default: '
+            'as the recent migrations between the same hosts)',
+        )
+        parser.add_argument(
             '--config-file',
             action='append',
             default=[],
@@ -81,7 +94,9 @@ class Check(command.Listed):
         )
         return parser
 
-    def bus(self, config_files: Sequence[str]) -> 'bus.Bus':
+    def bus(
+        self, config_files: Sequence[str], connection: Any | None = None
+    ) -> 'Bus':
         """The message bus of the cell.
 
         :raises operator_errors.CannotAsk: there is no way to it from here.
@@ -93,102 +108,152 @@ class Check(command.Listed):
             raise operator_errors.CannotAsk(
                 f'Nova is not installed here ({exc}): run it on a compute host'
             ) from exc
-        return bus.connect(config_files)
+        return bus.connect(config_files, connection)
 
     def take_action(
         self, parsed_args: argparse.Namespace
     ) -> tuple[Sequence[str], list[tuple[Any, ...]]]:
-        """One line for each destination."""
-        server = parsed_args.server
-        if not uuidutils.is_uuid_like(server):
-            server = self.cloud().find_server(server).id
-        hosts = self.bus(parsed_args.config_file)
-        where = hosts.host_of(server)
-        source = hosts.source(where, server)
-        lines = []
-        unasked: operator_errors.NotAnswered | None = None
-        for host in parsed_args.host or hosts.hosts():
-            if host == where and not parsed_args.host:
-                continue
-            try:
-                there = hosts.destination(
-                    host, server, parsed_args.disk_over_commit
-                )
-            except operator_errors.NotAnswered as exc:
-                unasked = exc
-                lines.append(_unasked(host, exc))
-            else:
-                lines.append(_line(server, source, there))
-        results = [line['result'] for line in lines]
-        if unasked and set(results) == {NOT_ASKED}:
-            raise unasked
-        self.exit_code = 0 if FITS in results else 1
-        if parsed_args.formatter != 'table':
-            return _LONG, [tuple(line[k] for k in _LONG) for line in lines]
-        for disk in source.disks:
-            self.screen.say(_told(disk))
-        return _SHORT, [tuple(line[k] for k in _SHORT) for line in lines]
-
-
-def _line(
-    server: str, source: dry_run.Source, there: dry_run.Destination
-) -> dict[str, Any]:
-    judged = dry_run.judge(server, source, there)
-    reasons = [] if judged.fits else [judged.sentence()]
-    if source.refusal:
-        reasons.append(source.refusal)
-    if there.host == source.host:
-        reasons.append('the instance is there')
-    elif there.images_type != source.images_type:
-        reasons.append(
-            str(
-                errors.ImagesTypeDiffers(
-                    source.host, source.images_type, there.images_type
-                )
-            )
+        """One line for each destination, those that it fits on first."""
+        hosts, server = self._find(parsed_args)
+        asked = _chosen(hosts.services(), server.host, parsed_args.host)
+        source = hosts.source(server.host, server.id)
+        answers = _ask_all(
+            asked,
+            lambda service: hosts.destination(
+                service.host, server.id, parsed_args.disk_over_commit
+            ),
         )
-    cells = {row.resource.value: row.summary() for row in judged.rows}
-    return {
-        'RAM': '',
-        'image base': '',
-        'disk': '',
-        **cells,
-        'destination': there.host,
-        'result': DOES_NOT_FIT if reasons else FITS,
-        'reason': '; '.join(reasons),
-        'rows': [_row(row) for row in judged.rows],
-        'disks': source.to_plain()['disks'],
-        'flags': list(source.flags),
-        'record': dict(there.record),
-    }
+        answered = [
+            each
+            for _, each in answers
+            if isinstance(each, dry_run.Destination)
+        ]
+        if not answered:
+            raise next(
+                each
+                for _, each in answers
+                if isinstance(each, operator_errors.NotAnswered)
+            )
+        time = self._times(hosts, source, parsed_args.bandwidth)
+        lines = sorted(
+            (
+                check_text.Line(server, source, service, answer, time)
+                for service, answer in answers
+            ),
+            key=lambda line: line.rank,
+        )
+        self.exit_code = 0 if any(line.fits for line in lines) else 1
+        if parsed_args.formatter != 'table':
+            columns = check_text.LONG
+            return columns, [line.values(columns) for line in lines]
+        for said in check_text.about_source(source, server):
+            self.screen.say(said)
+        if len(answered) == 1 and len(asked) == 1:
+            for said in check_text.about_destination(source, answered[0]):
+                self.screen.say(said)
+        columns = check_text.short(lines)
+        return columns, [line.values(columns) for line in lines]
+
+    def _find(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple['Bus', servers.Server]:
+        """The bus, and the instance that is asked about."""
+        name, files = parsed_args.server, parsed_args.config_file
+        connection = None
+        if uuidutils.is_uuid_like(name):
+            try:
+                connection = self.connection()
+                hosts = self.bus(files, connection)
+            except operator_errors.NoCredentials:
+                hosts = self.bus(files)
+                self.screen.say(
+                    'Without credentials Glance cannot be asked; it is taken '
+                    'to have the image of the instance.'
+                )
+        else:
+            name = self.cloud().find_server(name).id
+            hosts = self.bus(files, self.connection())
+        server = hosts.instance(name)
+        if not server.host:
+            raise operator_errors.No(
+                f'{server.name} is on no compute host; it is {server.status}'
+            )
+        return hosts, server
+
+    def _times(
+        self, hosts: 'Bus', source: dry_run.Source, bandwidth: float | None
+    ) -> Callable[[str, int], travel_time.Estimate | None]:
+        """What tells the time of so many bytes to a host."""
+        if bandwidth:
+            return lambda _, amount: travel_time.by_bandwidth(
+                amount, bandwidth * MIB
+            )
+        past = hosts.past(source.host)
+        return lambda host, amount: travel_time.by_past(
+            amount, past, source.host, host
+        )
 
 
-def _unasked(host: str, why: Exception) -> dict[str, Any]:
-    empty: Mapping[str, Any] = dict.fromkeys(_LONG, '')
-    return {
-        **empty,
-        'destination': host,
-        'result': NOT_ASKED,
-        'reason': str(why),
-    }
+def _chosen(
+    services: Sequence[servers.ComputeService],
+    source: str,
+    wanted: Sequence[str],
+) -> list[servers.ComputeService]:
+    """The hosts that are asked.
+
+    :raises operator_errors.CannotAsk: one that is wanted does not exist, or
+        there is nobody to ask.
+    """
+    known = {service.host: service for service in services}
+    if unknown := sorted(set(wanted) - known.keys()):
+        raise operator_errors.CannotAsk(
+            f'there is no compute host {", ".join(map(repr, unknown))} in '
+            f'this cell; there are: {", ".join(sorted(known)[:5])}'
+        )
+    if not wanted and not known.keys() - {source}:
+        raise operator_errors.No(f'{source} is the only compute host')
+    return [
+        service
+        for host, service in known.items()
+        if (host in wanted if wanted else host != source)
+    ]
 
 
-def _row(row: verdict.Row) -> dict[str, Any]:
-    return {
-        'resource': row.name,
-        'need_bytes': row.need_bytes,
-        'available_bytes': row.available.bytes,
-        'terms': [list(term) for term in row.available.terms],
-        'unknown': row.available.unknown,
-        'fits': row.fits,
-    }
+Answer = dry_run.Destination | operator_errors.NotAnswered
 
 
-def _told(disk: dry_run.Disk) -> str:
-    line = (
-        f'{disk.name}: {disk.format}, {verdict.human(disk.virtual_bytes)} '
-        f'({verdict.human(disk.allocated_bytes)} allocated), {disk.method}'
-    )
-    if disk.inline_bytes:
-        line += f', {verdict.human(disk.inline_bytes)} inline'
-    return f'{line}: {disk.reason}'
+def _ask_all(
+    services: Iterable[servers.ComputeService],
+    ask: Callable[[servers.ComputeService], dry_run.Destination],
+) -> list[tuple[servers.ComputeService, Answer]]:
+    """Ask several hosts at once; each with its answer, in their order."""
+    services = list(services)
+    with futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        answers = pool.map(functools.partial(_answer, ask), services)
+        return list(zip(services, answers, strict=True))
+
+
+def _answer(
+    ask: Callable[[servers.ComputeService], dry_run.Destination],
+    service: servers.ComputeService,
+) -> Answer:
+    if not service.up:
+        return operator_errors.NotAnswered(
+            f'nova-compute on {service.host} is down'
+        )
+    try:
+        return ask(service)
+    except operator_errors.NotAnswered as exc:
+        return exc
+
+
+def _positive(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is not a number of more than 0'
+        )
+    return number

@@ -49,16 +49,22 @@ class Operator(command.Command):
                                          or sys.stderr)  # fmt: skip
         return self._screen
 
-    def cloud(self) -> cloud.Cloud:
-        """The cloud that the credentials are for.
+    def connection(self) -> Any:
+        """The openstack.connection.Connection of the credentials.
 
         :raises operator_errors.CannotAsk: there are none.
         """
         with api_errors.sentence():
             # The openstack client's application has it as well.
             clients: Any = getattr(self.app, 'client_manager')  # noqa: B009
-            connection = clients.sdk_connection
-        return sdk_cloud.SdkCloud(connection)
+            return clients.sdk_connection
+
+    def cloud(self) -> cloud.Cloud:
+        """The cloud that the credentials are for.
+
+        :raises operator_errors.CannotAsk: there are none.
+        """
+        return sdk_cloud.SdkCloud(self.connection())
 
     def run(self, parsed_args: argparse.Namespace) -> int:
         """Run the command; its exit code."""

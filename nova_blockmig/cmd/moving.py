@@ -273,6 +273,9 @@ def _most(server: servers.Server) -> int:
 
 
 def _at_least_one(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError('it must be 1 or more')
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is not a whole number of 1 or more'
+        )
     return number

@@ -12,6 +12,7 @@
 
 """Following one migration to its end."""
 
+import contextlib
 import dataclasses
 
 from nova_blockmig.cmd import cloud
@@ -23,6 +24,7 @@ from nova_blockmig.core import watch_text
 
 INTERVAL = 1.0
 _PLAIN_EVERY = 10.0
+_API_PATIENCE = 120.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Watcher:
         self._screen = screen_
         self._clock = clock or screen.Clock()
         self._samples: list[progress.Sample] = []
+        self._answered_at = self._clock.monotonic()
         self._said: tuple[float, progress.Phase | None] = (0.0, None)
 
     def follow(self, server: servers.Server, patience: float) -> Outcome:
@@ -113,13 +116,33 @@ class Watcher:
         ]
 
     def _again(self, migration: progress.Migration) -> progress.Migration:
-        """The same migration a moment later."""
-        running = self._cloud.progress(migration.server_id)
+        """The same migration a moment later.
+
+        :raises operator_errors.CannotAsk: the cloud has not answered for two
+            minutes.
+        """
+        try:
+            found = self._look(migration)
+        except operator_errors.CannotAsk:
+            if self._clock.monotonic() - self._answered_at > _API_PATIENCE:
+                raise
+            return migration
+        self._answered_at = self._clock.monotonic()
+        return found
+
+    def _look(self, migration: progress.Migration) -> progress.Migration:
+        """Nova's record of it, with its figures if they can be had."""
+        running = None
+        # An old or strict Nova refuses figures of 0 with an error of its own.
+        with contextlib.suppress(operator_errors.CannotAsk):
+            running = self._cloud.progress(migration.server_id)
         if running is not None and running.id == migration.id:
             return running
         for record in self._records(migration.server_id):
             if record.id == migration.id:
-                return record
+                return dataclasses.replace(
+                    record, memory=migration.memory, disks=migration.disks
+                )
         # Nova forgets the migrations of an instance that is deleted.
         return dataclasses.replace(migration, status='cancelled')
 

@@ -107,7 +107,8 @@ class Source:
     ) -> inspection.Inspection:
         """What a destination with this driver would be sent."""
         peer = handshake.PeerInfo(handshake.NEWEST, images_type.effective())
-        facts = self._facts(context, instance, peer)
+        token = bool(context.auth_token)  # Glance answers nobody without one
+        facts = self._facts(context, instance, peer, ask=token)
         return self._inspect(instance, block_device_info, facts)
 
     def disk_info(
@@ -196,6 +197,8 @@ class Source:
         context: nova_types.Context,
         instance: nova_types.Instance,
         peer: handshake.PeerInfo | None,
+        *,
+        ask: bool = True,
     ) -> plan.Facts:
         destination = agreement.driver_of(peer)
         there = None
@@ -205,6 +208,7 @@ class Source:
             destination=destination,
             # A base that is there already needs no Glance.
             image_available=there is not None
+            or not ask
             or image_data.available(
                 self._driver._image_api, context, instance
             ),

@@ -96,6 +96,20 @@ class Disk:
             self.added_bytes,
         )
 
+    @property
+    def travel_bytes(self) -> int:
+        """What goes from host to host of this disk.
+
+        libvirt copies what the file itself has allocated; what is flattened
+        has got its base's content by then. A disk that goes inline and has
+        no base is read-only, which libvirt does not copy.
+        """
+        if self.method == 'inline' and self.backing_file is None:
+            return self.inline_bytes
+        if self.method == 'flatten':
+            return self.allocated_bytes + self.added_bytes
+        return self.allocated_bytes + self.inline_bytes
+
 
 @dataclasses.dataclass(frozen=True)
 class Source:
@@ -111,6 +125,11 @@ class Source:
     flags: tuple[str, ...]
     disks: tuple[Disk, ...]
     refusal: str
+
+    @property
+    def travel_bytes(self) -> int:
+        """What goes from host to host of all disks."""
+        return sum(disk.travel_bytes for disk in self.disks)
 
     def to_plain(self) -> dict[str, Any]:
         """For the message bus."""

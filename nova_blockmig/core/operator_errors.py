@@ -26,6 +26,10 @@ class CannotAsk(OperatorError):
     """The cloud, or a file, could not be asked at all."""
 
 
+class NoCredentials(CannotAsk):
+    """There are none, or they are not complete."""
+
+
 class NotAnswered(CannotAsk):
     """One host, of several, could not be asked."""
 

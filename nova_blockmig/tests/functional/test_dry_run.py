@@ -94,8 +94,13 @@ class DryRunTest(migrating.MigratingBase):
         before = self.state()
         server = self.server['id']
         with self.bus() as hosts:
-            self.assertEqual(SOURCE, hosts.host_of(server))
-            self.assertEqual([DESTINATION, SOURCE], hosts.hosts())
+            found = hosts.instance(server)
+            self.assertEqual((SOURCE, 'active'), (found.host, found.status))
+            self.assertEqual(
+                [(DESTINATION, True, True), (SOURCE, True, True)],
+                [(s.host, s.up, s.enabled) for s in hosts.services()],
+            )
+            self.assertEqual([], hosts.past(SOURCE))
             source = hosts.source(SOURCE, server)
             there = hosts.destination(DESTINATION, server, None)
         self.assertEqual(before, self.state())
@@ -113,6 +118,11 @@ class DryRunTest(migrating.MigratingBase):
             there = hosts.destination(DESTINATION, server, None)
         self.assertTrue(dry_run.judge(server, source, there).fits)
         self.assert_moves(self.server, DESTINATION)
+        with self.bus() as hosts:
+            (past,) = hosts.past(SOURCE)
+        self.assertEqual(
+            (SOURCE, DESTINATION), (past.source, past.destination)
+        )
 
     def test_the_in_tree_driver_does_not_know_the_question(self) -> None:
         self.start_host('server-03', stock=True)
@@ -130,6 +140,6 @@ class DryRunTest(migrating.MigratingBase):
         with self.bus() as hosts:
             self.assertRaises(
                 operator_errors.CannotAsk,
-                hosts.host_of,
+                hosts.instance,
                 '00000000-0000-0000-0000-000000000000',
             )

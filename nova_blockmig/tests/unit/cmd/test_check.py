@@ -15,19 +15,47 @@
 import builtins
 import dataclasses
 import json
+import threading
+import time
 from typing import Any
+from unittest import mock
 
 import fixtures
 
 from nova_blockmig.cmd import check
 from nova_blockmig.core import dry_run
 from nova_blockmig.core import operator_errors
+from nova_blockmig.core import servers
+from nova_blockmig.core import travel_time
 from nova_blockmig.core import verdict
 from nova_blockmig.tests.unit.cmd import test_command
 from nova_blockmig.tests.unit.core import test_dry_run
 
 SERVER = 'bd261aa7-728b-4edb-bd18-2ae2370b6549'
 GIB = 2**30
+
+
+class Rendezvous:
+    """Counts how many are here at once; the first wait for so many.
+
+    :ivar seen: the most that were here at once.
+    """
+
+    def __init__(self, expected: int) -> None:
+        self._expected = expected
+        self._lock = threading.Lock()
+        self._all_here = threading.Event()
+        self._here = self.seen = 0
+
+    def meet(self) -> None:
+        with self._lock:
+            self._here += 1
+            self.seen = max(self.seen, self._here)
+            if self._here >= self._expected:
+                self._all_here.set()
+        self._all_here.wait(30)
+        with self._lock:
+            self._here -= 1
 
 
 class FakeBus:
@@ -37,12 +65,24 @@ class FakeBus:
         self.answers: dict[str, Any] = {}
         self.source_said = test_dry_run.SOURCE
         self.asked: list[tuple[str, str, bool | None]] = []
+        self.server = servers.Server(
+            SERVER, 'web-1', 'active', 'server2', memory_mb=4096
+        )
+        self.rendezvous: Rendezvous | None = None
+        self.nodes: dict[str, servers.ComputeService] = {}
+        self.migrations: list[travel_time.Past] = []
 
-    def host_of(self, server_id: str) -> str:
-        return 'server2'
+    def instance(self, server_id: str) -> servers.Server:
+        return dataclasses.replace(self.server, id=server_id)
 
-    def hosts(self) -> list[str]:
-        return ['server2', *self.answers]
+    def services(self) -> list[servers.ComputeService]:
+        return [
+            self.nodes.get(host) or servers.ComputeService(f'id-{host}', host)
+            for host in {'server2': {}, **self.answers}
+        ]
+
+    def past(self, source: str) -> list[travel_time.Past]:
+        return self.migrations
 
     def source(self, host: str, server_id: str) -> dry_run.Source:
         assert host == 'server2'
@@ -52,6 +92,8 @@ class FakeBus:
         self, host: str, server_id: str, disk_over_commit: bool | None
     ) -> dry_run.Destination:
         self.asked.append((host, server_id, disk_over_commit))
+        if self.rendezvous:
+            self.rendezvous.meet()
         answer = self.answers[host]
         if isinstance(answer, Exception):
             raise answer
@@ -68,13 +110,105 @@ class CheckTest(test_command.CommandTestCase):
         self.useFixture(
             fixtures.MockPatchObject(check.Check, 'bus', lambda *_: self.bus)
         )
+        self.useFixture(
+            fixtures.MockPatchObject(
+                check.Check, 'connection', lambda _: object()
+            )
+        )
 
     def test_it_fits(self):
         self.assertEqual(0, self.run_command('check', SERVER))
         self.assertIn('server-01', self.out)
-        self.assertIn('needs 4 GiB, 7 GiB available', self.out)
+        self.assertIn('4 GiB of 7 GiB', self.out)
+        self.assertNotIn('image base', self.out)
         self.assertIn('disk.eph0: qcow2, 5 GiB', self.err)
+        self.assertIn('and up to 4 GiB of memory travel', self.err)
+        self.assertIn('memory_mb: 8192', self.err)
+        self.assertIn('memory x 1 8 GiB, used -1 GiB', self.err)
         self.assertEqual([('server-01', SERVER, None)], self.bus.asked)
+
+    def test_what_travels(self):
+        self.run_command('check', SERVER, '-f', 'json')
+        (line,) = json.loads(self.out)
+        self.assertEqual(3 * 2**20 + 4096, line['travel_bytes'])
+        self.assertEqual(4 * GIB, line['memory_bytes'])
+        self.assertIsNone(line['seconds'])
+
+    def test_the_time_by_a_bandwidth(self):
+        self.run_command('check', SERVER, '--bandwidth', '1024')
+        self.assertIn('| 4 s ', self.out)
+        self.assertEqual(
+            2, self.run_command('check', SERVER, '--bandwidth', '0')
+        )
+
+    def test_the_time_by_the_past(self):
+        self.bus.migrations = [
+            travel_time.Past('server2', 'server-01', 2 * GIB, 10.0),
+            travel_time.Past('server2', 'server-01', 2 * GIB, 30.0),
+        ]
+        self.run_command('check', SERVER)
+        self.assertIn('20 s to 1 min', self.out)
+
+    def test_one_that_does_not_run(self):
+        self.bus.server = dataclasses.replace(
+            self.bus.server, status='stopped'
+        )
+        self.assertEqual(1, self.run_command('check', SERVER, '-f', 'json'))
+        self.assertIn('is stopped', json.loads(self.out)[0]['reason'])
+
+    def test_one_that_is_nowhere(self):
+        self.bus.server = dataclasses.replace(
+            self.bus.server, host='', status='shelved_offloaded'
+        )
+        self.assertEqual(1, self.run_command('check', SERVER))
+        self.assertIn('is on no compute host', self.err)
+
+    def test_a_host_that_does_not_exist(self):
+        code = self.run_command('check', SERVER, '--host', 'server-1')
+        self.assertEqual(2, code)
+        self.assertIn("no compute host 'server-1'", self.err)
+        self.assertEqual([], self.bus.asked)
+
+    def test_a_host_that_is_down_is_not_waited_for(self):
+        self.bus.nodes['server-01'] = servers.ComputeService(
+            'id', 'server-01', up=False
+        )
+        self.assertEqual(2, self.run_command('check', SERVER))
+        self.assertIn('nova-compute on server-01 is down', self.err)
+        self.assertEqual([], self.bus.asked)
+
+    def test_a_host_that_is_disabled(self):
+        self.bus.nodes['server-01'] = servers.ComputeService(
+            'id', 'server-01', enabled=False, reason='disk swap'
+        )
+        self.assertEqual(1, self.run_command('check', SERVER, '-f', 'json'))
+        self.assertIn(
+            'server-01 is disabled (disk swap)',
+            json.loads(self.out)[0]['reason'],
+        )
+
+    def test_without_credentials_glance_is_not_asked(self):
+        self.useFixture(
+            fixtures.MockPatchObject(
+                check.Check,
+                'connection',
+                mock.Mock(side_effect=operator_errors.NoCredentials('none')),
+            )
+        )
+        self.assertEqual(0, self.run_command('check', SERVER))
+        self.assertIn('Glance cannot be asked', self.err)
+
+    def test_many_hosts_are_asked_at_once_and_not_too_many(self):
+        names = [f'server-{number:04}' for number in range(1000)]
+        self.bus.answers = {name: {} for name in names}
+        most = self.bus.rendezvous = Rendezvous(check.AT_ONCE)
+        began = time.perf_counter()
+        self.assertEqual(0, self.run_command('check', SERVER, '-f', 'json'))
+        self.took = time.perf_counter() - began
+        self.assertEqual(
+            names, [line['destination'] for line in json.loads(self.out)]
+        )
+        self.assertEqual(check.AT_ONCE, most.seen)
 
     def test_it_does_not_fit(self):
         self.bus.answers['server-01'] = {'disk': verdict.Available(4 * GIB)}
@@ -94,7 +228,7 @@ class CheckTest(test_command.CommandTestCase):
         }
         self.assertEqual(0, self.run_command('check', SERVER, '-f', 'json'))
         self.assertEqual(
-            ['does not fit', 'fits', 'not asked'],
+            ['fits', 'does not fit', 'not asked'],
             [line['result'] for line in json.loads(self.out)],
         )
 

@@ -13,8 +13,10 @@
 import contextlib
 import io
 import json
+import logging
 from typing import Any
 from unittest import mock
+import warnings
 
 import fixtures
 
@@ -105,6 +107,36 @@ class TestProgram(CommandTestCase):
                 self.cloud, 'find_server', mock.Mock(side_effect=error)
             )
         )
+
+    def test_no_command_at_all(self) -> None:
+        self.assertEqual(0, self.run_command())
+        self.assertIn('drain', self.out)
+
+    def test_numbers_that_are_none(self) -> None:
+        for words in (
+            ('drain', 'server2', '--max-parallel', '0'),
+            ('drain', 'server2', '--max-parallel', 'two'),
+            ('check', 'vm', '--bandwidth', '-1'),
+            ('check', 'vm', '--bandwidth', 'fast'),
+            ('check', 'vm', '--bandwidth', 'nan'),
+        ):
+            self.assertEqual(2, self.run_command(*words))
+            self.assertIn('is not a', self.err)
+            self.assertNotIn('_', self.err.splitlines()[-1])
+
+    def test_libraries_say_nothing(self) -> None:
+        def ask(_: str) -> None:
+            logging.getLogger('oslo.messaging').error('retrying')
+            warnings.warn('deprecated', DeprecationWarning, stacklevel=1)
+            raise operator_errors.CannotAsk('no')
+
+        self.useFixture(
+            fixtures.MockPatchObject(self.cloud, 'find_server', ask)
+        )
+        self.assertEqual(2, self.run_command('watch', 'vm'))
+        self.assertEqual('nova-blockmig: no.\n', self.err)
+        self.run_command('--verbose', 'watch', 'vm')
+        self.assertIn('retrying', self.err)
 
     def test_a_wrong_call(self) -> None:
         self.assertEqual(2, self.run_command('watch'))

@@ -17,6 +17,7 @@ from unittest import mock
 from keystoneauth1 import exceptions as keystone_exceptions
 import requests
 
+from nova_blockmig.cmd import api_errors
 from nova_blockmig.cmd import api_items
 from nova_blockmig.cmd import sdk_cloud
 from nova_blockmig.core import operator_errors
@@ -158,6 +159,46 @@ class TestSdkCloud(base.TestCase):
             self.assertIn(words, str(error))
             self.assertEqual(code, error.exit_code, words)
             self.assertNotIn('\n', str(error))
+
+    def test_a_connection_that_fails(self) -> None:
+        for said, reason in (
+            (
+                "Max retries exceeded with url: /v3 (Caused by New('x': "
+                'Failed to establish a new connection: [Errno 111] '
+                'Connection refused"))',
+                ': Connection refused.',
+            ),
+            (
+                "Failed to resolve 'keystone' ([Errno -2] Name or service "
+                'not known)"))',
+                ': Name or service not known.',
+            ),
+            ('Read timed out.)', '.'),
+        ):
+            error = keystone_exceptions.ConnectFailure(
+                'Unable to establish connection to http://keystone/v3: '
+                f"HTTPConnectionPool(host='keystone', port=80): {said}"
+            )
+            found = self.assertRaises(
+                operator_errors.CannotAsk, self.raised, error
+            )
+            self.assertEqual(
+                'the cloud cannot be asked: Unable to establish connection '
+                f'to http://keystone/v3{reason}',
+                f'{found}.',
+            )
+
+    def test_a_password_that_is_missing(self) -> None:
+        self.assertRaises(
+            operator_errors.NoCredentials,
+            self.raised,
+            Exception('password is a required attribute'),
+        )
+        self.assertRaises(KeyError, self.raised, KeyError('anything else'))
+
+    def raised(self, error: Exception) -> None:
+        with api_errors.sentence():
+            raise error
 
     def test_the_words_of_nova_are_kept(self) -> None:
         path = f'/servers/{UUID}/action'

@@ -11,6 +11,7 @@
 # under the License.
 
 import io
+from unittest import mock
 
 from nova_blockmig.cmd import screen
 from nova_blockmig.cmd import watching
@@ -32,12 +33,38 @@ class TestWatching(base.TestCase):
         watcher = watching.Watcher(self.cloud, shown, self.clock)
         return watcher.follow(self.server, patience)
 
+    def replace(self, method: str, by: object) -> None:
+        setattr(self.cloud, method, by)
+
     def test_to_the_end(self) -> None:
         self.cloud.migrate_live('vm', 'server-01')
         outcome = self.follow()
         self.assertTrue(outcome.moved)
         self.assertEqual('server-01', self.cloud.servers['vm'].host)
         self.assertIn('copying disks', self.out.getvalue())
+
+    def test_figures_that_nova_does_not_give(self) -> None:
+        strict = mock.Mock(side_effect=operator_errors.CannotAsk('HTTP 400'))
+        self.replace('progress', strict)
+        self.cloud.migrate_live('vm', 'server-01')
+        self.assertTrue(self.follow().moved)
+
+    def test_an_api_that_is_away_for_a_while(self) -> None:
+        self.cloud.migrate_live('vm', 'server-01')
+        away = mock.Mock(side_effect=operator_errors.CannotAsk('HTTP 503'))
+        there = self.cloud.migrations
+        self.clock.after(2, lambda: self.replace('migrations', away))
+        self.clock.after(60, lambda: self.replace('migrations', there))
+        self.replace('progress', away)
+        self.assertTrue(self.follow().moved)
+        self.assertLess(10, away.call_count)
+
+    def test_an_api_that_does_not_come_back(self) -> None:
+        self.cloud.migrate_live('vm', 'server-01')
+        away = mock.Mock(side_effect=operator_errors.CannotAsk('HTTP 503'))
+        self.clock.after(2, lambda: self.replace('migrations', away))
+        self.replace('progress', away)
+        self.assertRaises(operator_errors.CannotAsk, self.follow)
 
     def test_bars_on_a_terminal(self) -> None:
         self.out = fakes.Terminal()

@@ -85,6 +85,26 @@ class PlainTest(base.TestCase):
         self.assertEqual(SOURCE, dry_run.Source.from_plain(plain))
 
 
+class TravelBytesTest(base.TestCase):
+    def of(self, **changed):
+        return dry_run.Disk(**{**vars(DISK), **changed}).travel_bytes
+
+    def test_the_file_and_what_goes_inline(self):
+        self.assertEqual(3 * MIB + 4096, self.of())
+
+    def test_a_base_that_is_fetched_does_not_travel(self):
+        self.assertEqual(3 * MIB, self.of(method='fetch', inline_bytes=0))
+
+    def test_a_base_that_is_flattened_does(self):
+        self.assertEqual(4 * MIB, self.of(method='flatten', inline_bytes=0))
+
+    def test_libvirt_does_not_copy_a_config_drive(self):
+        self.assertEqual(4096, self.of(format='raw', backing_file=None))
+
+    def test_all_disks(self):
+        self.assertEqual(3 * MIB + 4096, SOURCE.travel_bytes)
+
+
 class JudgeTest(base.TestCase):
     def judge(self, **changed):
         there = dry_run.Destination(**{**vars(DESTINATION), **changed})

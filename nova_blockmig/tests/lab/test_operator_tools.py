@@ -1,0 +1,207 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A host is emptied and filled again with the operator's commands.
+
+Five instances share the boot: one runs, two are paused, one of these is
+refused, one is shut off and one is in ERROR.
+"""
+
+from concurrent import futures
+import json
+import pathlib
+import subprocess
+from typing import Any
+
+import fixtures
+from testtools import content
+
+from blocklab.machine import subprocesses
+from blocklab.migration import scenario
+from nova_blockmig.core import migration_record
+from nova_blockmig.tests.lab import base
+
+MIB = 1 << 20
+FLAVOR = scenario.Flavor(
+    memory_mib=160, disk_gib=1, ephemeral_gib=1, swap_mib=64
+)
+NAMES = ('running', 'paused', 'refused', 'shut-off', 'broken')
+DONE, NOT_DONE = 0, 1
+
+
+class OperatorToolsTest(base.LabTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.directory_ = pathlib.Path(
+            self.useFixture(fixtures.TempDir()).path
+        )
+
+    def command(self, *words: str) -> tuple[int, Any]:
+        """Run nova-blockmig; its exit code and its result."""
+        done = subprocess.run(
+            [*self.lab.client_command('nova-blockmig', *words), '-f', 'json'],
+            cwd=self.directory_,
+            env=subprocesses.environment(self.lab.credentials()),
+            capture_output=True,
+            text=True,
+            timeout=400,
+            check=False,
+        )
+        self.addDetail(
+            ' '.join(words), content.text_content(done.stdout + done.stderr)
+        )
+        return done.returncode, json.loads(done.stdout or 'null')
+
+    def boot_all(self) -> dict[str, Any]:
+        FLAVOR.ensure(self.lab)
+        with futures.ThreadPoolExecutor(len(NAMES)) as pool:
+            booted = pool.map(self.boot_one, NAMES)
+            return dict(zip(NAMES, booted, strict=True))
+
+    def boot_one(self, name: str) -> Any:
+        instance = scenario.boot(
+            self.lab, f'tools-{name}', FLAVOR, host=base.SOURCE, timeout=400
+        )
+        self.addCleanup(self._delete, instance.id)
+        return instance
+
+    def arrange(self, them: dict[str, Any]) -> None:
+        """Bring each into its state."""
+        compute = self.lab.cloud.compute
+        compute.stop_server(them['shut-off'].id)
+        compute.reset_server_state(them['broken'].id, 'error')
+        for name in ('paused', 'refused'):
+            them[name].pause()
+        self.monitor(them['refused'], 'savevm kept')
+        self.monitor(
+            them['paused'],
+            'qemu-io -d /machine/peripheral/virtio-disk1/virtio-backend '
+            f'"write -P 7 {960 * MIB} {32 * MIB}"',
+        )
+        them['shut-off'].wait_for_status('SHUTOFF')
+
+    def monitor(self, instance: Any, command: str) -> None:
+        instance.host.run(
+            ['virsh', 'qemu-monitor-command', '--hmp', instance.id, command]
+        )
+
+    def results(self, found: list[dict[str, Any]]) -> dict[str, str]:
+        return {
+            line['name'].removeprefix('tools-'): line['result']
+            for line in found
+        }
+
+    def test_empty_a_host_and_fill_it_again(self) -> None:
+        self.use()
+        them = self.boot_all()
+        self.arrange(them)
+        paused = them['paused']
+        before = {
+            'paused': paused.hash(),
+            'running': them['running'].hash(read_only=True),
+        }
+        position = self.log_size(base.SOURCE)
+        travels = self.check_says(paused)
+        self.some_move(them)
+        self.as_much_as_was_said(paused, position, travels)
+        self.assert_same(before['paused'], paused.hash())
+        self.the_others_move(them)
+        self.everybody_comes_back(them)
+        self.assert_same(before['paused'], paused.hash())
+        self.assert_same(
+            before['running'], them['running'].hash(read_only=True)
+        )
+
+    def check_says(self, instance: Any) -> int:
+        """It fits, and so many bytes of its disks travel."""
+        controller = self.lab.layout.etc / 'controller' / 'nova.conf'
+        code, (line,) = self.command(
+            'check', instance.id, '--host', base.DESTINATION,
+            '--config-file', str(controller),
+        )  # fmt: skip
+        self.assertEqual((DONE, 'fits', ''),
+                         (code, line['result'], line['reason']))  # fmt: skip
+        methods = {disk['name']: disk['method'] for disk in line['disks']}
+        self.assertEqual('fetch', methods['disk'])
+        return int(line['travel_bytes'])
+
+    def as_much_as_was_said(
+        self, instance: Any, position: int, travels: int
+    ) -> None:
+        """What libvirt copied is within a tenth of what was said."""
+        (found,) = (
+            record
+            for line in self.logged(base.SOURCE, position).splitlines()
+            if (record := migration_record.read(line))
+            and record.instance == instance.id
+        )
+        copied = sum(disk.copied_bytes or 0 for disk in found.disks)
+        self.assertGreater(copied, 32 * MIB)
+        self.assertTrue(
+            0.9 <= travels / copied <= 1.1, f'{travels} said, {copied} copied'
+        )
+
+    def some_move(self, them: dict[str, Any]) -> None:
+        """Those that cannot move stay, with their reasons."""
+        code, found = self.command('drain', base.SOURCE, '--yes')
+        self.assertEqual(NOT_DONE, code)
+        self.assertEqual(
+            {
+                'running': 'moved',
+                'paused': 'moved',
+                'refused': 'failed',
+                'shut-off': 'stays',
+                'broken': 'stays',
+            },
+            self.results(found),
+        )
+        reasons = {line['name']: line['reason'] for line in found}
+        self.assertIn('internal snapshot kept', reasons['tools-refused'])
+        self.assertIn('ERROR', reasons['tools-broken'])
+        service = self.compute_service(base.SOURCE)
+        self.assertEqual('disabled', service.status)
+        self.assertIn('nova-blockmig drain', service.disabled_reason)
+        self.assertEqual('ACTIVE', them['running'].server.status)
+        self.assertEqual('PAUSED', them['paused'].server.status)
+
+    def the_others_move(self, them: dict[str, Any]) -> None:
+        """Once what kept them is gone, the same command empties the host."""
+        self.monitor(them['refused'], 'delvm kept')
+        compute = self.lab.cloud.compute
+        compute.reset_server_state(them['broken'].id, 'active')
+        compute.start_server(them['shut-off'].id)
+        them['shut-off'].wait_for_status('ACTIVE')
+        code, found = self.command(
+            'drain', base.SOURCE, '--yes', '--max-parallel', '3'
+        )
+        self.assertEqual(DONE, code)
+        self.assertEqual({'moved'}, set(self.results(found).values()))
+        self.assertEqual([], self.servers_on(base.SOURCE))
+
+    def everybody_comes_back(self, them: dict[str, Any]) -> None:
+        code, found = self.command(
+            'restore', base.SOURCE, '--yes', '--max-parallel', '3',
+            '--report', 'page.html',
+        )  # fmt: skip
+        self.assertEqual(DONE, code)
+        self.assertEqual(set(NAMES), set(self.results(found)))
+        self.assertEqual(
+            sorted(each.id for each in them.values()),
+            self.servers_on(base.SOURCE),
+        )
+        self.assertEqual('enabled', self.compute_service(base.SOURCE).status)
+        page = (self.directory_ / 'page.html').read_text()
+        self.assertIn('Filling again', page)
+
+    def servers_on(self, host: str) -> list[str]:
+        found = self.lab.cloud.compute.servers(all_projects=True, host=host)
+        return sorted(server.id for server in found)
