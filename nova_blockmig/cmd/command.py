@@ -103,4 +103,26 @@ class Shown(Operator, show.ShowOne):
 
 
 class Listed(Operator, lister.Lister):
-    """A command whose result is a list."""
+    """A command whose result is a list.
+
+    :cvar nothing: what is said where the list is empty.
+    """
+
+    nothing = 'There is nothing to list.'
+
+    def produce_output(
+        self, parsed_args: argparse.Namespace, column_names: Any, data: Any
+    ) -> int:
+        """People need no ids beside names that are all different."""
+        rows = [tuple(row) for row in data]
+        names = tuple(column_names)
+        if parsed_args.formatter == 'table':
+            if not rows:
+                self.screen.say(self.nothing)
+                return 0
+            if not parsed_args.columns and {'name', 'id'} <= {*names}:
+                name, id_ = names.index('name'), names.index('id')
+                if len({row[name] for row in rows}) == len(rows):
+                    names = names[:id_] + names[id_ + 1 :]
+                    rows = [row[:id_] + row[id_ + 1 :] for row in rows]
+        return int(super().produce_output(parsed_args, names, rows) or 0)

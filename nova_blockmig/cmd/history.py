@@ -42,6 +42,8 @@ class History(command.Listed):
     reads.
     """
 
+    nothing = 'There was no live migration.'
+
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """The arguments."""
         parser = super().get_parser(prog_name)

@@ -44,6 +44,8 @@ Table = tuple[Sequence[str], Iterable[Sequence[Any]]]
 class Moving(command.Listed):
     """Base of drain and restore."""
 
+    nothing = 'There is nobody to move.'
+
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """The arguments."""
         parser = super().get_parser(prog_name)

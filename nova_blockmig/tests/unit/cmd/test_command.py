@@ -11,6 +11,7 @@
 # under the License.
 
 import contextlib
+import dataclasses
 import io
 import json
 import logging
@@ -107,6 +108,30 @@ class TestProgram(CommandTestCase):
                 self.cloud, 'find_server', mock.Mock(side_effect=error)
             )
         )
+
+    def test_ids_where_names_do_not_tell(self) -> None:
+        self.cloud.add('one', 'server2')
+        self.cloud.add('two', 'server2')
+        self.run_command('drain', 'server2', '--dry-run')
+        self.assertNotIn('| id ', self.out)
+        self.cloud.servers['two'] = dataclasses.replace(
+            self.cloud.servers['two'], name='one'
+        )
+        self.run_command('drain', 'server2', '--dry-run')
+        self.assertIn('| id ', self.out)
+        self.run_command('drain', 'server2', '--dry-run', '-f', 'json')
+        self.assertEqual(
+            {'one', 'two'}, {line['id'] for line in json.loads(self.out)}
+        )
+
+    def test_an_empty_list(self) -> None:
+        self.assertEqual(0, self.run_command('history'))
+        self.assertEqual('There was no live migration.\n', self.err)
+        self.assertEqual('', self.out)
+        self.assertEqual(0, self.run_command('history', '-f', 'json'))
+        self.assertEqual([], json.loads(self.out))
+        self.run_command('drain', 'server2', '--dry-run')
+        self.assertEqual('There is nobody to move.\n', self.err)
 
     def test_no_command_at_all(self) -> None:
         self.assertEqual(0, self.run_command())
