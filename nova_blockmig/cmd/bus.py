@@ -34,6 +34,7 @@ from oslo_messaging.rpc import dispatcher
 from nova_blockmig.cmd import bus_access
 from nova_blockmig.compute import endpoint
 from nova_blockmig.core import dry_run
+from nova_blockmig.core import host_facts
 from nova_blockmig.core import operator_errors
 from nova_blockmig.core import servers
 from nova_blockmig.core import travel_time
@@ -55,7 +56,7 @@ class Bus:
             messaging.Target(
                 topic=compute_rpcapi.RPC_TOPIC,
                 namespace=endpoint.NAMESPACE,
-                version=endpoint.VERSION,
+                version='1.0',
             )
         )
         self._timeout = timeout
@@ -149,8 +150,17 @@ class Bus:
         )
         return dry_run.Destination.from_plain(answer)
 
-    def _call(self, host: str, method: str, **arguments: Any) -> Any:
-        client = self._client.prepare(server=host, timeout=self._timeout)
+    def facts(self, host: str) -> host_facts.HostFacts:
+        """What a host says of itself."""
+        answer = self._call(host, 'describe_host', '1.1')
+        return host_facts.HostFacts.from_plain(answer)
+
+    def _call(
+        self, host: str, method: str, version: str = '1.0', **arguments: Any
+    ) -> Any:
+        client = self._client.prepare(
+            server=host, timeout=self._timeout, version=version
+        )
         with _sentence(f'nova-compute on {host}'):
             return client.call(self._new_context(), method, **arguments)
 

@@ -24,6 +24,7 @@ from oslo_upgradecheck import upgradecheck
 
 from nova_blockmig import conf
 from nova_blockmig.cmd import host_checks
+from nova_blockmig.cmd import peer_checks
 from nova_blockmig.core import host_findings
 
 OPTIONS: list[cfg.Opt] = [
@@ -31,8 +32,9 @@ OPTIONS: list[cfg.Opt] = [
         'peer',
         default=[],
         metavar='HOST',
-        help='Another compute host, as a migration addresses it, whose '
-        'libvirtd is to be asked from here. May be given more than once.',
+        help='Another compute host, by the name that Nova has for it and that '
+        'a migration uses: its libvirtd, ports, settings and clock are looked '
+        'at from here. May be given more than once.',
     ),
 ]
 
@@ -65,13 +67,17 @@ class Checks(upgradecheck.UpgradeCommands):
             ('config drive', lambda: host_checks.config_drive(config)),
             ('free space', lambda: host_checks.space(config)),
         ]
+        peers = peer_checks.Peers(config)
         for name in config.peer:
-            checks.append(
-                (
-                    f'libvirtd of {name}',
-                    functools.partial(host_checks.peer, name),
+            for what, check in (
+                ('libvirtd', host_checks.peer),
+                ('ports', peer_checks.ports),
+                ('settings', peers.settings),
+                ('clock', peers.clock),
+            ):
+                checks.append(
+                    (f'{what} of {name}', functools.partial(check, name))
                 )
-            )
         self._upgrade_checks = tuple(
             (name, _result(check)) for name, check in checks
         )

@@ -28,6 +28,7 @@ import oslo_messaging as messaging
 
 from nova_blockmig import version
 from nova_blockmig.compute import flags
+from nova_blockmig.compute import host_facts
 from nova_blockmig.compute import images_type
 from nova_blockmig.compute import inspection
 from nova_blockmig.compute import libvirt_types
@@ -45,7 +46,8 @@ from nova_blockmig.core import model
 CONF = nova.conf.CONF
 
 NAMESPACE = 'nova_blockmig'
-VERSION = '1.0'
+VERSION = '1.1'
+"""1.1 has describe_host."""
 # What the resource check reads of a compute_nodes record.
 _COLUMNS = (
     'memory_mb',
@@ -137,6 +139,10 @@ class Endpoint:
             disks=disks,
             refusal=refusal,
         ).to_plain()
+
+    def describe_host(self, ctxt: Any) -> dict[str, Any]:
+        """A host_facts.HostFacts: what another host compares with its own."""
+        return host_facts.here().to_plain()
 
     def _flags(self) -> tuple[str, ...]:
         return core_flags.describe(

@@ -40,6 +40,7 @@ class DryRunTest(migrating.MigratingBase):
         super().setUp()
         self.on_its_host('check_destination')
         self.on_its_host('describe_source')
+        self.on_its_host('describe_host')
         self.start_host(SOURCE)
         self.server = self.boot(SOURCE, disk=10 * GIB)
         self.start_host(DESTINATION, 9 * GIB)
@@ -123,6 +124,14 @@ class DryRunTest(migrating.MigratingBase):
         self.assertEqual(
             (SOURCE, DESTINATION), (past.source, past.destination)
         )
+
+    def test_hosts_describe_themselves(self) -> None:
+        with self.bus() as hosts:
+            found = [hosts.facts(host) for host in (SOURCE, DESTINATION)]
+        self.assertEqual(
+            [SOURCE, DESTINATION], [facts.host for facts in found]
+        )
+        self.assertEqual('qcow2', found[0].images_type)
 
     def test_the_in_tree_driver_does_not_know_the_question(self) -> None:
         self.start_host('server-03', stock=True)

@@ -24,6 +24,7 @@ from oslo_config import fixture as config_fixture
 
 from nova_blockmig import conf
 from nova_blockmig.cmd import host_checks
+from nova_blockmig.cmd import peer_checks
 from nova_blockmig.cmd import status
 from nova_blockmig.core import host_findings
 from nova_blockmig.tests.unit import base
@@ -162,7 +163,16 @@ class TestProgram(StatusTestCase):
 
     def test_each_peer_is_asked(self) -> None:
         found = host_findings.good('fine')
-        with fixtures.MockPatchObject(host_checks, 'peer', lambda name: found):
-            _, out = self.run_checks('server-01', 'server-02')
-        self.assertIn('libvirtd of server-01', out)
-        self.assertIn('libvirtd of server-02', out)
+        for of, name in (
+            (host_checks, 'peer'),
+            (peer_checks, 'ports'),
+            (peer_checks.Peers, 'settings'),
+            (peer_checks.Peers, 'clock'),
+        ):
+            self.useFixture(
+                fixtures.MockPatchObject(of, name, lambda *_: found)
+            )
+        _, out = self.run_checks('server-01', 'server-02')
+        for what in ('libvirtd', 'ports', 'settings', 'clock'):
+            for host in ('server-01', 'server-02'):
+                self.assertIn(f'{what} of {host}', out)
