@@ -47,6 +47,8 @@ class Peers:
     def _bus(self) -> bus.Bus:
         bus_access.knock()
         if rpc.TRANSPORT is None:
+            # As nova.config.parse_args does, which this program does not call.
+            rpc.set_defaults(control_exchange='nova')
             rpc.init(self._config)
         return bus.Bus(timeout=_BUS_SECONDS)
 

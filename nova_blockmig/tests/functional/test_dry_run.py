@@ -119,6 +119,7 @@ class DryRunTest(migrating.MigratingBase):
             there = hosts.destination(DESTINATION, server, None)
         self.assertTrue(dry_run.judge(server, source, there).fits)
         self.assert_moves(self.server, DESTINATION)
+        self._wait_for_migration_status(self.server, ['completed'])
         with self.bus() as hosts:
             (past,) = hosts.past(SOURCE)
         self.assertEqual(
