@@ -109,12 +109,14 @@ def _wait(lab: labs.Lab, guest: instances.Instance, patience: float) -> str:
     began = time.monotonic()
     aborted = False
     while True:
-        (record,) = migration.records(lab, guest.id)
-        if record.status in migration.FINAL:
-            return f'aborted after {patience} s' if aborted else record.status
+        # Made by the conductor, some time after the request.
+        record = next(iter(migration.records(lab, guest.id)), None)
+        status = record.status if record else 'not there'
+        if status in migration.FINAL:
+            return f'aborted after {patience} s' if aborted else str(status)
         if time.monotonic() - began > patience and not aborted:
-            if record.status != 'running':
-                raise RuntimeError(f'the migration is {record.status}')
+            if record is None or status != 'running':
+                raise RuntimeError(f'the migration is {status}')
             lab.client(
                 'nova', 'live-migration-abort', guest.id, str(record.id)
             )
