@@ -45,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         turns=arguments.turns,
         lab=arguments.lab,
         cases=tuple(arguments.case),
+        minutes=arguments.minutes,
     )
     for name in arguments.row or rows.NAMES:
         row = rows.find(name)
@@ -90,6 +91,13 @@ def _parser() -> argparse.ArgumentParser:
         default=3,
         metavar='N',
         help='so often each side of a comparison (3)',
+    )
+    parser.add_argument(
+        '--minutes',
+        type=float,
+        default=float('inf'),
+        metavar='N',
+        help='of whole migrations, begin no further turn after so long',
     )
     parser.add_argument(
         '--case',

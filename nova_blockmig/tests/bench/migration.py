@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import contextlib
 import dataclasses
 import statistics
+import time
 from typing import Any
 
 from blocklab import lab as labs
@@ -139,9 +140,12 @@ def run(options: rows.Options) -> list[rows.Case]:
     found: dict[str, dict[str, list[moving.Moved]]] = {
         guest.name: {road: [] for road in ROADS} for guest in chosen
     }
+    began = time.monotonic()
     with contextlib.ExitStack() as stack:
         work = _Work(options.lab, stack)
         for turn in range(options.turns):
+            if turn and time.monotonic() - began > options.minutes * 60:
+                break
             names = list(DRIVERS)
             for road in reversed(names) if turn % 2 else names:
                 work.use(DRIVERS[road])
@@ -202,7 +206,11 @@ class _Work:
 
 
 def _case(guest: Guest, roads: dict[str, list[moving.Moved]]) -> rows.Case:
-    case: rows.Case = {'name': guest.name, 'guest': guest.what}
+    case: rows.Case = {
+        'name': guest.name,
+        'guest': guest.what,
+        'turns': len(roads['ours']),
+    }
     for road, moves in roads.items():
         numbers: dict[str, Callable[[moving.Moved], Any]] = {
             'seconds': lambda move: move.spent.seconds,
@@ -264,6 +272,7 @@ ROW = rows.Row(
         _GUEST,
         *(_of(road, 'seconds', '.1f') for road in ROADS),
         rows.Column('nova-blockmig / Nova', 'ratio_seconds', '.2f'),
+        rows.Column('Turns', 'turns'),
     ),
     more={
         'bytes': (

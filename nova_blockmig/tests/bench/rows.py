@@ -80,6 +80,8 @@ class Options:
     turns: int = 3
     lab: str | None = None
     cases: tuple[str, ...] = ()
+    minutes: float = float('inf')
+    """No further turn is begun after so long."""
 
     def choose(self, **sizes: Any) -> Any:
         """What belongs to the size that is wanted."""
@@ -130,7 +132,7 @@ def measured(row: Row, options: Options) -> dict[str, Any]:
     return {
         'title': row.title,
         'size': options.size,
-        'turns': options.turns,
+        'turns': max(case.get('turns', options.turns) for case in cases),
         'date': time.strftime('%Y-%m-%d %H:%M', time.gmtime(began)),
         'seconds': round(time.time() - began),
         'load': [round(load, 1), round(os.getloadavg()[0], 1)],
