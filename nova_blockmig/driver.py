@@ -346,7 +346,11 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
             super()._live_migration_operation(*args, guest, device_names)
 
     def _hard_reboot(
-        self, context: Any, instance: Any, *args: Any, **kwargs: Any
+        self,
+        context: nova_types.Context,
+        instance: nova_types.Instance,
+        *args: object,
+        **kwargs: object,
     ) -> None:
         departure.assert_not_left(self._host, instance)
         super()._hard_reboot(context, instance, *args, **kwargs)

@@ -25,7 +25,6 @@ Nova has cleaned up.
 from collections.abc import Iterator
 import contextlib
 import os
-from typing import Any
 
 from nova import exception
 import nova.conf
@@ -33,6 +32,8 @@ from nova.virt.libvirt import utils as libvirt_utils
 from oslo_log import log as logging
 from oslo_utils import fileutils
 
+from nova_blockmig.compute import libvirt_types
+from nova_blockmig.compute import nova_types
 from nova_blockmig.core import errors
 
 CONF = nova.conf.CONF
@@ -47,7 +48,9 @@ _SHUTOFF, _SHUTOFF_MIGRATED = 5, 4
 
 
 @contextlib.contextmanager
-def marked(host: Any, instance: Any, destination: str) -> Iterator[None]:
+def marked(
+    host: libvirt_types.Host, instance: nova_types.Instance, destination: str
+) -> Iterator[None]:
     """Mark the instance's directory while libvirt moves the guest.
 
     Without the mark the migration is what it is without us: a directory that
@@ -71,7 +74,9 @@ def marked(host: Any, instance: Any, destination: str) -> Iterator[None]:
             LOG.debug('Not known yet: %s', exc, instance=instance)
 
 
-def assert_not_left(host: Any, instance: Any) -> None:
+def assert_not_left(
+    host: libvirt_types.Host, instance: nova_types.Instance
+) -> None:
     """Before a guest is started here.
 
     :raises InstancePowerOnFailure: it was moved, and where to.
@@ -89,7 +94,9 @@ def assert_not_left(host: Any, instance: Any) -> None:
     raise exception.InstancePowerOnFailure(reason=str(left)) from left
 
 
-def _unmark_if_here(host: Any, instance: Any, path: str) -> bool:
+def _unmark_if_here(
+    host: libvirt_types.Host, instance: nova_types.Instance, path: str
+) -> bool:
     """Remove the mark if libvirt has the guest here, running or not."""
     try:
         guest = host.get_guest(instance)
@@ -101,5 +108,5 @@ def _unmark_if_here(host: Any, instance: Any, path: str) -> bool:
     return True
 
 
-def _path(instance: Any) -> str:
+def _path(instance: nova_types.Instance) -> str:
     return os.path.join(libvirt_utils.get_instance_path(instance), MARK)

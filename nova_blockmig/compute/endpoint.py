@@ -140,7 +140,7 @@ class Endpoint:
             refusal=refusal,
         ).to_plain()
 
-    def describe_host(self, ctxt: Any) -> dict[str, Any]:
+    def describe_host(self, ctxt: nova_types.Context) -> dict[str, object]:
         """A host_facts.HostFacts: what another host compares with its own."""
         return host_facts.here().to_plain()
 

@@ -45,6 +45,8 @@ Inventory = Mapping[str, Mapping[str, Any]]
 class Context(Protocol):
     """nova.context.RequestContext."""
 
+    auth_token: str | None
+
     def elevated(self) -> 'Context': ...
 
 

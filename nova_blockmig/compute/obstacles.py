@@ -66,7 +66,7 @@ def assert_machine_type(
     if peer is None or peer.qemu_version is None:
         return
     machine = driver._host.get_guest(instance).get_config().os_mach_type
-    if machine_type.is_too_new(machine, peer.qemu_version):
+    if machine and machine_type.is_too_new(machine, peer.qemu_version):
         raise errors.MachineTypeTooNew(machine)
 
 

@@ -26,6 +26,7 @@ from oslo_config import fixture as config_fixture
 
 from nova_blockmig.compute import destination
 from nova_blockmig.compute import directory
+from nova_blockmig.compute import host_generated
 from nova_blockmig.core import annotation
 from nova_blockmig.core import content
 from nova_blockmig.core import handshake
@@ -186,7 +187,7 @@ class CheckSourceTest(Case):
         )
         self.useFixture(
             fixtures.MockPatchObject(
-                destination.objects,
+                host_generated.objects,
                 'BlockDeviceMappingList',
                 create=True,
                 new=mock.Mock(get_by_instance_uuid=lambda *args: self.bdms),
