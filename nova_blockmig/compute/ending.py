@@ -44,20 +44,6 @@ CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
 
 COPY = 'copy'
-Post = Callable[
-    [
-        nova_types.Context,
-        nova_types.Instance,
-        str,
-        bool,
-        nova_types.MigrateData,
-    ],
-    None,
-]
-"""The manager's ``_post_live_migration``."""
-Recover = Callable[..., None]
-"""The manager's ``_rollback_live_migration``."""
-
 ENDED_ON_SOURCE = 'ended_on_source'
 PREPARE = 'prepare'
 
@@ -163,8 +149,8 @@ class Monitor:
         instance: nova_types.Instance,
         guest: libvirt_types.Guest,
         dest: str,
-        post: Post,
-        recover: Recover,
+        post: nova_types.PostMethod,
+        recover: nova_types.RecoverMethod,
         block_migration: bool,
         migrate_data: nova_types.MigrateData,
         future: object,
@@ -256,8 +242,8 @@ class Monitor:
     def _unless_ended_here(
         self,
         guest: libvirt_types.Guest,
-        post: Post,
-        recover: Recover,
+        post: nova_types.PostMethod,
+        recover: nova_types.RecoverMethod,
     ) -> Callable[..., None]:
         """Nova's post method, for a guest that may have ended here."""
 

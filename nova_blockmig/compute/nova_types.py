@@ -19,6 +19,7 @@ with the classes of the installed Nova. What is only handed on is an
 ``object``.
 """
 
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -184,3 +185,18 @@ class Manager(Protocol):
 
 class VirtApi(Protocol):
     """nova.compute.manager.ComputeVirtAPI; a test's has no manager."""
+
+
+PostMethod = Callable[
+    [
+        Context,
+        Instance,
+        str,
+        bool,
+        MigrateData,
+    ],
+    None,
+]
+"""The manager's ``_post_live_migration``."""
+RecoverMethod = Callable[..., None]
+"""The manager's ``_rollback_live_migration``."""

@@ -67,6 +67,8 @@ class _Cloud(base.BlockMigrationBase):
         ) as cell:
             self.cell = cell
             self._come(max(self._options.choose(**IN_FLIGHT)))
+            for name in HOSTS:
+                self._check(name)  # the first asks what is remembered then
             for wanted in self._options.choose(**NODES):
                 self._add_nodes(wanted - nodes)
                 nodes = wanted

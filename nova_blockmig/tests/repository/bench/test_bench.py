@@ -49,7 +49,7 @@ class BenchTest(testtools.TestCase):
         output = self.directory / 'measured.json'
         names = ('disk-info', 'check', 'dense-base')
         self.bench(
-            *('--size', 'tiny', '--turns', 1, '--output', output, *names)
+            *('--size', 'tiny', '--turns', 2, '--output', output, *names)
         )
         found = json.loads(output.read_text())['rows']
         self.assertEqual(set(names), set(found))
