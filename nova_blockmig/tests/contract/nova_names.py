@@ -388,6 +388,8 @@ USED = (
                 'call_monitor_timeout=None',
                 'asks nova-compute in our namespace',
             ),
+            'init': ('conf', 'the message bus, for nova-blockmig-status'),
+            'set_defaults': ('control_exchange', "Nova's exchange on it"),
         },
     ),
     *_of(
