@@ -279,7 +279,7 @@ def disk_table(disks: Iterable[DiskRow]) -> str:
                 (row.backing or '-')[:20],
                 (row.sha256_before or '(running)')[:16],
                 (row.sha256_after or '(running)')[:16],
-                _says(row.guest),
+                says(row.guest),
                 'yes' if row.identical else 'NO',
             )
             for row in disks
@@ -287,7 +287,8 @@ def disk_table(disks: Iterable[DiskRow]) -> str:
     )  # fmt: skip
 
 
-def _says(view: GuestView | None) -> str:
+def says(view: GuestView | None) -> str:
+    """What the guest says of a disk, for people."""
     if view is None:
         return '-'
     said = f'{view.right} of {view.checked} right'
