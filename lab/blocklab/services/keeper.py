@@ -94,7 +94,10 @@ class Keeper:
 def _digest(service: Service) -> str:
     digest = hashlib.sha256()
     for file in service.files:
-        digest.update(file.read_bytes())
+        # labctl of another checkout, whose environment is not made, may
+        # restart a service.
+        if file.exists():
+            digest.update(file.read_bytes())
         digest.update(b'\0')
     return digest.hexdigest()
 
