@@ -88,7 +88,7 @@ class InABrowserTest(testtools.TestCase):
                 f'--user-data-dir={self.room / "profile"}',
                 *options, self.page.as_uri(),
             ],
-            capture_output=True, text=True, timeout=120, check=False,
+            capture_output=True, text=True, timeout=400, check=False,
         )  # fmt: skip
         self.assertEqual(0, done.returncode, done.stderr)
         return done.stdout
