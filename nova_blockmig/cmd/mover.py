@@ -218,7 +218,6 @@ class Mover:
         elif len(tried) < ATTEMPTS and drain_plan.worth_trying_elsewhere(
             reason
         ):
-            self._tell(f'{entry.name}: not to {attempt.destination}: {reason}')
             entry.destination = ''
             self._set(entry, State.PLANNED, reason, quiet=True)
         else:
@@ -265,6 +264,9 @@ class Mover:
         step: drain_plan.Step,
     ) -> None:
         """It is noted first: whoever is killed here has it in the record."""
+        if entry.id in self._tried:
+            last = self._tried[entry.id][-1]
+            self._tell(f'{entry.name}: not to {last}: {entry.reason}')
         entry.attempts.append(
             drain_record.Attempt(
                 server.host, step.destination, step.way, self._clock.time()

@@ -34,6 +34,8 @@ VERSION = '2.90'
 _HYPERVISORS = '2.87'
 _PLACEMENT = '1.34'
 _PAGE = 500
+# Nova cuts off what is longer.
+_KEPT = 255
 # Seconds between two clocks of the control plane.
 _SLACK = 2.0
 _UUID = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
@@ -164,7 +166,8 @@ class SdkCloud:
                 for event in events
                 if event.get('details') and event['result'] != 'Success'
             ] or [event['details'] for event in events if event.get('details')]
-            return str(told[0] if told else action.get('message') or '')
+            text = str(told[0] if told else action.get('message') or '')
+            return text if len(text) < _KEPT else f'{text.rstrip()} ...'
         return ''
 
     def disable(self, service: servers.ComputeService, reason: str) -> None:

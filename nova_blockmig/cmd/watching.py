@@ -101,10 +101,12 @@ class Watcher:
             raise operator_errors.No(
                 f'{server.name} is on {server.host} and never was migrated '
                 'live'
+                + (f'; none began in {patience:.0f} s' if patience else '')
             )
         self._screen.say(
-            f'No live migration of {server.name} is under way; this is the '
-            'latest one.'
+            f'No live migration of {server.name} '
+            + (f'began in {patience:.0f} s' if patience else 'is under way')
+            + '; this is the latest one.'
         )
         return records[0]
 

@@ -28,6 +28,10 @@ _NOWHERE = (
     'cannot be block migrated from',
     'must be flattened on the source',
     'could not be flattened on the source',
+    'a migration would lose',
+    'came here paused and was not resumed',
+    'cannot be migrated: ',
+    'install nova-blockmig on ',
 )
 _NAMED = 3
 

@@ -12,8 +12,8 @@
 
 """A host is emptied and filled again with the operator's commands.
 
-Five instances share the boot: one runs, two are paused, one of these is
-refused, one is shut off and one is in ERROR.
+Five instances share the boot: one runs, one is paused, one is refused, one is
+shut off and one is in ERROR.
 """
 
 from concurrent import futures
@@ -79,8 +79,7 @@ class OperatorToolsTest(base.LabTestCase):
         compute = self.lab.cloud.compute
         compute.stop_server(them['shut-off'].id)
         compute.reset_server_state(them['broken'].id, 'error')
-        for name in ('paused', 'refused'):
-            them[name].pause()
+        them['paused'].pause()
         self.monitor(them['refused'], 'savevm kept')
         self.monitor(
             them['paused'],
@@ -114,7 +113,10 @@ class OperatorToolsTest(base.LabTestCase):
         self.some_move(them)
         self.as_much_as_was_said(paused, position, travels)
         self.assert_same(before['paused'], paused.hash())
+        # QEMU before 10.0 takes no guest along twice that stays paused.
+        paused.unpause()
         self.the_others_move(them)
+        before['paused'] = paused.pause_and_hash()
         self.everybody_comes_back(them)
         self.assert_same(before['paused'], paused.hash())
         self.assert_same(

@@ -123,6 +123,10 @@ class TestDrain(DrainTestCase):
         for host in ('server-01', 'server-02'):
             self.cloud.fails['a', host] = f'does not fit on {host}'
         self.assertEqual(1, self.drain())
+        # Each reason is told once.
+        self.assertEqual(1, self.err.count('does not fit on server-01'))
+        self.assertIn('a: not to server-01: does not fit', self.err)
+        self.assertEqual(1, self.err.count('does not fit on server-02'))
         (row,) = json.loads(self.out)
         self.assertEqual('failed', row['result'])
         self.assertEqual(

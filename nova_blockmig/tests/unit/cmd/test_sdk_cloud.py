@@ -290,3 +290,8 @@ class TestSdkCloud(base.TestCase):
         self.assertEqual('does not fit', self.cloud.reason('x'))
         then = api_items.seconds('2026-11-01T09:00:01.000000')
         self.assertEqual('older', self.cloud.reason('x', then))
+        cut = 'x' * 253 + ', '
+        self.api.answers[f'{base_path}/r1'] = {
+            'instanceAction': {'events': [{'result': 'Error', 'details': cut}]}
+        }
+        self.assertEqual(f'{cut.rstrip()} ...', self.cloud.reason('x'))

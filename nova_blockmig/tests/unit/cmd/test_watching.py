@@ -123,6 +123,10 @@ class TestWatching(base.TestCase):
         self.assertTrue(self.follow().moved)
         self.assertIn('the latest one', self.out.getvalue())
 
+    def test_none_that_begins_in_time(self) -> None:
+        error = self.assertRaises(operator_errors.No, self.follow, 30)
+        self.assertIn('none began in 30 s', str(error))
+
     def test_never_migrated(self) -> None:
         error = self.assertRaises(operator_errors.No, self.follow)
         self.assertEqual(1, error.exit_code)

@@ -144,6 +144,11 @@ class TestElsewhere(base.TestCase):
         for refusal in (
             errors.DisksCannotMigrate('server2', []),
             errors.FlattenFailed('disk', 'no'),
+            errors.WouldBeLost(['snapshot s of disk']),
+            errors.NeverResumed('id', ['disk.config']),
+            errors.SourceUnreadable('disk', '/x', 'no'),
+            errors.InTreeSource('server2', ['disk.swap']),
+            errors.UnknownBase('server2', 'disk', 'base'),
         ):
             self.assertFalse(drain_plan.worth_trying_elsewhere(str(refusal)))
 
