@@ -31,7 +31,9 @@ body { font: 15px/1.45 sans-serif; margin: 2em auto; max-width: 1000px;
 h1 { font-size: 1.5em; } h2 { font-size: 1.15em; margin-top: 2em; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: .3em .6em; vertical-align: top;
-         border-bottom: 1px solid #ddd; overflow-wrap: anywhere; }
+         border-bottom: 1px solid #ddd; overflow-wrap: break-word; }
+td:first-child, td:last-child { overflow-wrap: anywhere; }
+td:first-child { min-width: 9em; } small { color: #666; }
 th { border-bottom: 2px solid #888; white-space: nowrap; }
 .moved { color: #11662b; } .failed { color: #a11212; }
 .stays { color: #8a5a00; }
@@ -84,15 +86,13 @@ def _journey(
 
 
 def _table(entries: Iterable[drain_record.Entry]) -> Iterator[str]:
-    heads = ('Instance', 'Id', 'Up to', 'Result', 'Host', 'Time', 'Reason')
+    heads = ('Instance', 'Up to', 'Result', 'Host', 'Time', 'Reason')
     yield '<table><thead><tr>'
     yield ''.join(f'<th>{head}</th>' for head in heads)
     yield '</tr></thead><tbody>'
     for entry in entries:
         seconds = sum(attempt.seconds for attempt in entry.attempts)
         cells = (
-            entry.name,
-            entry.id,
             verdict.human(entry.memory_mb * 2**20 + entry.disk_gb * 2**30),
             str(entry.state),
             entry.destination,
@@ -100,14 +100,16 @@ def _table(entries: Iterable[drain_record.Entry]) -> Iterator[str]:
             entry.reason,
         )
         yield (
-            f'<tr class="{entry.state}">'
-            + ''.join(
-                f'<td>{html.escape(terminal_text.printable(cell))}</td>'
-                for cell in cells
-            )
+            f'<tr class="{entry.state}"><td>{_text(entry.name)}<br>'
+            f'<small>{_text(entry.id)}</small></td>'
+            + ''.join(f'<td>{_text(cell)}</td>' for cell in cells)
             + '</tr>'
         )
     yield '</tbody></table>'
+
+
+def _text(cell: str) -> str:
+    return html.escape(terminal_text.printable(cell))
 
 
 def _timeline(
