@@ -36,7 +36,7 @@ from nova_blockmig import driver as blockmig
 from nova_blockmig.tests.bench import measure
 from nova_blockmig.tests.bench import rows
 
-GUESTS = {'tiny': (1, 3), 'normal': (1, 10, 100, 500)}
+GUESTS = {'tiny': (1, 2), 'normal': (1, 10, 100, 500)}
 DISKS = {'tiny': (1,), 'normal': (1, 4, 25)}
 # qemu-img for 500 disks takes minutes.
 ONCE_FROM = 500

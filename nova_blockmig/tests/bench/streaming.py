@@ -36,23 +36,35 @@ def flatten(overlay: str) -> None:
         text=True,
     ) as daemon:
         _command(daemon, 'qmp_capabilities')
-        _command(daemon, 'block-stream', **{'job-id': 'job', 'device': 'disk'})
-        while True:
-            said = _read(daemon)
-            if said.get('event') == 'BLOCK_JOB_COMPLETED':
-                break
+        # A short job has ended before QEMU says that it has begun.
+        events = _command(
+            daemon, 'block-stream', **{'job-id': 'job', 'device': 'disk'}
+        )
+        while not (ended := _ended(events)):
+            events = [_read(daemon)]
         _command(daemon, 'quit')
-    if error := said['data'].get('error'):
+    if error := ended['data'].get('error'):
         raise RuntimeError(f'block-stream: {error}')
 
 
-def _command(daemon: Any, name: str, **arguments: Any) -> None:
+def _ended(events: list[dict[str, Any]]) -> dict[str, Any] | None:
+    for event in events:
+        if event.get('event') == 'BLOCK_JOB_COMPLETED':
+            return event
+    return None
+
+
+def _command(daemon: Any, name: str, **arguments: Any) -> list[dict[str, Any]]:
+    """Give a command; what QEMU said before its answer."""
     request = {'execute': name, 'arguments': arguments}
     daemon.stdin.write(json.dumps(request) + '\n')
     daemon.stdin.flush()
+    before = []
     while 'return' not in (said := _read(daemon)):
         if 'error' in said:
             raise RuntimeError(f'{name}: {said["error"]["desc"]}')
+        before.append(said)
+    return before
 
 
 def _read(daemon: Any) -> dict[str, Any]:
