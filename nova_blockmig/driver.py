@@ -199,7 +199,7 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
         disk_info: str,
         migrate_data: nova_types.MigrateData,
     ) -> nova_types.MigrateData:
-        self._destination.note_directory(instance, migrate_data)
+        self._destination.expect(instance, migrate_data, disk_info)
         data: nova_types.MigrateData = super().pre_live_migration(
             context,
             instance,
@@ -241,6 +241,8 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
         destroy_disks: bool = True,
         migrate_data: nova_types.MigrateData | None = None,
     ) -> None:
+        if directory.rolls_back_another(instance, migrate_data):
+            return
         if self._destination.must_keep_directory(instance):
             destroy_disks = False
             migrate_data = directory.spared(migrate_data)
@@ -332,8 +334,9 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
         if not migrate_data.block_migration:
             super()._live_migration_operation(*args, guest, device_names)
             return
+        copy = self._source.records.copy(instance)
         with (
-            ending.reporting_copy(context, instance),
+            ending.reporting_copy(context, instance, copy),
             departure.marked(self._host, instance, dest),
         ):
             guest = flags.guest_to_migrate(
@@ -371,7 +374,10 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
         monitor = super()._live_migration_monitor
         if migrate_data.block_migration:
             monitor = ending.Monitor(
-                monitor, self._host, self._source.watching
+                monitor,
+                self._host,
+                self._source.records.watching,
+                self._source.records.copy(instance),
             )
         monitor(
             context,

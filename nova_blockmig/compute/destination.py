@@ -33,6 +33,7 @@ from nova_blockmig.compute import inline_disks
 from nova_blockmig.compute import libvirt_types
 from nova_blockmig.compute import nova_types
 from nova_blockmig.core import annotation
+from nova_blockmig.core import arriving
 from nova_blockmig.core import errors
 from nova_blockmig.core import handshake
 from nova_blockmig.core import model
@@ -67,6 +68,7 @@ class Destination:
         self._keys = sealing.KeyPair()
         self._test_files: dict[str, str] = {}
         self._not_ours: set[str] = set()
+        self._migrations: dict[str, str | None] = {}
 
     def read_ahead(self, instance: nova_types.Instance) -> None:
         """Begin with what takes long: a block migration is asked for."""
@@ -129,6 +131,7 @@ class Destination:
             return
         if 'is_shared_instance_path' not in data:
             return  # No source has checked anything yet.
+        self._migrations[instance.uuid] = migration.uuid
         try:
             self._assert_source_is_safe(context, instance, data)
             path = directory.existing(instance, data)
@@ -140,18 +143,28 @@ class Destination:
             raise exception.MigrationPreCheckError(reason=str(exc)) from exc
         self.read_ahead(instance)
 
-    def note_directory(
-        self, instance: nova_types.Instance, data: nova_types.MigrateData
+    def expect(
+        self,
+        instance: nova_types.Instance,
+        data: nova_types.MigrateData,
+        disk_info: str | None,
     ) -> None:
         """Remember a directory that was here before the migration.
 
         Nova raises DestinationDiskExists for it in pre_live_migration, and
         then would remove it in the rollback. :meth:`check_source` refuses
         earlier; this is for one that came in between.
+
+        :param disk_info: JSON, of which Nova reads names and formats first.
+        :raises MigrationError: it is not a list of disks.
         """
         self._not_ours.discard(instance.uuid)
         if directory.existing(instance, data):
             self._not_ours.add(instance.uuid)
+        try:
+            arriving.assert_readable(disk_info)
+        except errors.Refused as exc:
+            raise exception.MigrationError(reason=str(exc)) from exc
 
     def must_keep_directory(self, instance: nova_types.Instance) -> bool:
         """Whether the rollback has to leave the directory; asked once."""
@@ -182,7 +195,8 @@ class Destination:
             infos = list(disk_info or ())
             return Prepared(disk_info=infos, notes=(None,) * len(infos))
         try:
-            self._mark(instance, instance_dir, source)
+            migration = self._migrations.pop(instance.uuid, None)
+            directory.mark(instance_dir, instance, source, migration)
             disks = arriving_disks.accept(
                 instance,
                 disk_info or (),
@@ -253,15 +267,6 @@ class Destination:
                 exc,
                 instance=instance,
             )
-
-    @staticmethod
-    def _mark(
-        instance: nova_types.Instance, instance_dir: str, source: str
-    ) -> None:
-        try:
-            directory.mark(instance_dir, instance, source)
-        except OSError as exc:
-            raise errors.CannotCreateDisk(instance_dir, str(exc)) from exc
 
     def _finish(
         self,

@@ -35,6 +35,7 @@ from oslo_utils import fileutils
 from nova_blockmig.compute import libvirt_types
 from nova_blockmig.compute import nova_types
 from nova_blockmig.compute import offload
+from nova_blockmig.core import errors
 
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
@@ -69,18 +70,28 @@ def spared(
     return data
 
 
-def mark(directory: str, instance: nova_types.Instance, source: str) -> None:
+def mark(
+    directory: str,
+    instance: nova_types.Instance,
+    source: str,
+    migration: str | None,
+) -> None:
     """Say of a new directory that it is half-made.
 
-    :raises OSError: the file system is full or read-only.
+    :param migration: the UUID of Nova's record; None if it is not known.
+    :raises errors.CannotCreateDisk: the file system is full or read-only.
     """
     content = {
         'instance': instance.uuid,
         'source': source,
         'destination': CONF.host,
+        'migration': migration,
     }
-    with open(os.path.join(directory, MARK), 'w', encoding='ascii') as file:
-        file.write(jsonutils.dumps(content))
+    try:
+        with open(os.path.join(directory, MARK), 'w', encoding='ascii') as f:
+            f.write(jsonutils.dumps(content))
+    except OSError as exc:
+        raise errors.CannotCreateDisk(directory, str(exc)) from exc
 
 
 def unmark(directory: str) -> bool:
@@ -92,6 +103,35 @@ def unmark(directory: str) -> bool:
     if not os.path.lexists(path):
         return False
     fileutils.delete_if_exists(path)
+    return True
+
+
+def rolls_back_another(
+    instance: nova_types.Instance, data: nova_types.MigrateData | None
+) -> bool:
+    """Whether a rollback comes after the next migration has begun.
+
+    Nobody waits for a rollback at the destination, and Nova's would take the
+    next one's files from under its guest.
+
+    :param data: of the migration that is rolled back.
+    """
+    if data is None or 'migration' not in data:
+        return False
+    path = existing(instance, data)
+    content = _content(path, instance) if path else None
+    if not content or content.get('migration') in (None, data.migration.uuid):
+        return False
+    LOG.warning(
+        'Leaving %(directory)s as it is: migration %(made_it)s has made it, '
+        'and migration %(other)s is rolled back',
+        {
+            'directory': path,
+            'made_it': content['migration'],
+            'other': data.migration.uuid,
+        },
+        instance=instance,
+    )
     return True
 
 
@@ -136,6 +176,14 @@ def clear(
 
 def _marked(directory: str, instance: nova_types.Instance) -> str | None:
     """The source of the migration that made it; None if it is not ours."""
+    content = _content(directory, instance)
+    return str(content['source']) if content else None
+
+
+def _content(
+    directory: str, instance: nova_types.Instance
+) -> dict[str, object] | None:
+    """What our mark says; None if there is none for this instance here."""
     if os.path.islink(directory):
         return None
     handle = -1
@@ -145,7 +193,7 @@ def _marked(directory: str, instance: nova_types.Instance) -> str | None:
             os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC,
         )
         content = jsonutils.loads(os.read(handle, _MOST))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     finally:
         if handle >= 0:
@@ -154,7 +202,7 @@ def _marked(directory: str, instance: nova_types.Instance) -> str | None:
         return None
     ours = {'instance': instance.uuid, 'destination': CONF.host}
     if ours.items() <= content.items() and content.get('source'):
-        return str(content['source'])
+        return content
     return None
 
 

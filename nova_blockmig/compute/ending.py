@@ -39,6 +39,7 @@ import oslo_messaging as messaging
 from nova_blockmig.compute import libvirt_types
 from nova_blockmig.compute import nova_types
 from nova_blockmig.compute import progress
+from nova_blockmig.compute import record
 
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
@@ -58,14 +59,15 @@ _SAVE_AGAIN_SECONDS = 5
 """As often as Nova's monitor saves its figures."""
 
 # libvirt's stable ABI; Nova's fake libvirt does not have all of the names.
-_OPERATION_ABORTED = 78  # VIR_ERR_OPERATION_ABORTED
 _SHUTOFF, _CRASHED = 5, 6  # virDomainState
 _SHUTOFF_MIGRATED = 4  # virDomainShutoffReason
 
 
 @contextlib.contextmanager
 def reporting_copy(
-    context: nova_types.Context, instance: nova_types.Instance
+    context: nova_types.Context,
+    instance: nova_types.Instance,
+    copy: record.Copy,
 ) -> Iterator[None]:
     """Put what libvirt's migration raises into the instance's events.
 
@@ -76,9 +78,9 @@ def reporting_copy(
         yield
     except Exception as exc:
         LOG.error('The copy of the guest failed: %s', exc, instance=instance)
-        if _aborted(exc):
-            return
-        report(context, instance, COPY, str(exc))
+        copy.failed(exc)
+        if not copy.aborted:
+            report(context, instance, COPY, copy.reason)
 
 
 def report(
@@ -128,6 +130,7 @@ class Monitor:
     :param host: nova.virt.libvirt.host.Host of the driver.
     :param watching: gives the monitor a guest that tells the bytes of its
         disks.
+    :param copy: how the copy ended, as far as that is known.
     """
 
     def __init__(
@@ -137,10 +140,12 @@ class Monitor:
         watching: Callable[
             ..., contextlib.AbstractContextManager[progress.MonitoredGuest]
         ],
+        copy: record.Copy,
     ) -> None:
         self._monitor = monitor
         self._host = host
         self._watching = watching
+        self._copy = copy
         self._decided = False
 
     def __call__(
@@ -175,7 +180,7 @@ class Monitor:
                     self._unless_ended_here(
                         watched, watched.saving_as_done(post), recover
                     ),
-                    self._deciding(recover),
+                    self._recovering(recover),
                     block_migration,
                     migrate_data,
                     future,
@@ -230,14 +235,17 @@ class Monitor:
                 if time.monotonic() > deadline:
                     raise lost from exc
 
-    def _deciding(self, method: Callable[..., None]) -> Callable[..., None]:
-        """A method of the manager's; what it raises is not the monitor's."""
+    def _recovering(self, recover: Callable[..., None]) -> Callable[..., None]:
+        """Nova's recover method; what it raises is not the monitor's."""
 
-        def decided(*args: object, **kwargs: object) -> None:
+        def recovering(*args: object, **kwargs: object) -> None:
             self._decided = True
-            method(*args, **kwargs)
+            # libvirt tells of an abort only while the job ends.
+            if self._copy.aborted:
+                kwargs = {'migration_status': 'cancelled', **kwargs}
+            recover(*args, **kwargs)
 
-        return decided
+        return recovering
 
     def _unless_ended_here(
         self,
@@ -260,6 +268,7 @@ class Monitor:
                 post(context, instance, dest, block_migration, migrate_data)
                 return
             LOG.error('Not migrated: %s', _ENDED, instance=instance)
+            self._copy.reason = _ENDED
             try:
                 recover(context, instance, dest, migrate_data)
             finally:
@@ -286,10 +295,3 @@ def ended_here(guest: libvirt_types.Guest) -> bool:
     if state == _SHUTOFF:
         return bool(reason != _SHUTOFF_MIGRATED)
     return bool(state == _CRASHED)
-
-
-def _aborted(exc: Exception) -> bool:
-    return (
-        isinstance(exc, libvirt_driver.libvirt.libvirtError)
-        and exc.get_error_code() == _OPERATION_ABORTED
-    )

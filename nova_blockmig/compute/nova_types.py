@@ -90,6 +90,7 @@ class Migration(Protocol):
     """nova.objects.Migration."""
 
     id: int
+    uuid: str
     instance_uuid: str
     status: str
     migration_type: str

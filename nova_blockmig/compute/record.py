@@ -12,14 +12,17 @@
 
 """The line that each block migration leaves in the source's log."""
 
+from collections.abc import Iterable
 from collections.abc import Iterator
 import contextlib
 import dataclasses
 import time
 
 import nova.conf
+from nova.virt.libvirt import driver as libvirt_driver
 from oslo_log import log as logging
 
+from nova_blockmig.compute import libvirt_types
 from nova_blockmig.compute import nova_types
 from nova_blockmig.compute import progress
 from nova_blockmig.core import migration_record
@@ -29,6 +32,8 @@ from nova_blockmig.core import progress as core_progress
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
 
+# libvirt's stable ABI; Nova's fake libvirt does not have the name.
+_OPERATION_ABORTED = 78  # VIR_ERR_OPERATION_ABORTED
 _NOTHING = core_progress.Progress()
 
 
@@ -44,6 +49,29 @@ class Transfer:
     flattened: core_progress.Progress = _NOTHING
 
 
+@dataclasses.dataclass
+class Copy:
+    """How libvirt's copy ended, if not well.
+
+    Written by the thread that libvirt's migration runs in, and read by the
+    monitor once that has ended.
+
+    :ivar reason: in libvirt's words, or ours.
+    :ivar aborted: somebody ended it deliberately.
+    """
+
+    reason: str = ''
+    aborted: bool = False
+
+    def failed(self, exc: Exception) -> None:
+        """Keep what libvirt raised."""
+        self.reason = str(exc)
+        self.aborted = (
+            isinstance(exc, libvirt_driver.libvirt.libvirtError)
+            and exc.get_error_code() == _OPERATION_ABORTED
+        )
+
+
 @contextlib.contextmanager
 def recorded(
     instance: nova_types.Instance,
@@ -51,6 +79,7 @@ def recorded(
     watched: progress.MonitoredGuest,
     migration: nova_types.Migration,
     transfer: Transfer,
+    copy: Copy,
 ) -> Iterator[None]:
     """Log the one line that a block migration leaves behind.
 
@@ -59,16 +88,17 @@ def recorded(
     :param migration: Nova's record; its status tells how Nova ended it.
     """
     started = time.monotonic()
-    reason = ''
+    error = ''
     try:
         yield
     except Exception as exc:
-        reason = str(exc)
+        error = str(exc)
         raise
     finally:
         result = migration.status
-        if reason or result not in ('completed', 'cancelled'):
+        if error or result not in ('completed', 'cancelled'):
             result = 'failed'
+        reason = '' if result == 'completed' else error or copy.reason
         try:
             record = migration_record.MigrationRecord(
                 instance=instance.uuid,
@@ -86,6 +116,57 @@ def recorded(
             LOG.exception(
                 'Unable to log what the migration did', instance=instance
             )
+
+
+class Records:
+    """What is known of the migrations that leave this host.
+
+    From the end of their preparation to the end of their copy.
+    """
+
+    def __init__(self) -> None:
+        self._transfers: dict[str, Transfer] = {}
+        self._copies: dict[str, Copy] = {}
+
+    def prepared(
+        self, instance: nova_types.Instance, transfer: Transfer
+    ) -> None:
+        """A migration begins that is not an earlier one."""
+        self._copies.pop(instance.uuid, None)
+        self._transfers[instance.uuid] = transfer
+
+    def copy(self, instance: nova_types.Instance) -> Copy:
+        """The one that goes on, for its two threads."""
+        return self._copies.setdefault(instance.uuid, Copy())
+
+    @contextlib.contextmanager
+    def watching(
+        self,
+        instance: nova_types.Instance,
+        destination: str,
+        guest: libvirt_types.Guest,
+        disk_paths: Iterable[str],
+        migrate_data: nova_types.MigrateData,
+    ) -> Iterator[progress.MonitoredGuest]:
+        """Give Nova's monitor a guest that tells the bytes of its disks.
+
+        :param disk_paths: files of the disks that libvirt copies.
+        """
+        transfer = self._transfers.pop(instance.uuid, Transfer())
+        copy = self.copy(instance)
+        watched = progress.MonitoredGuest(
+            instance, guest, disk_paths, transfer.flattened
+        )
+        with recorded(
+            instance,
+            destination,
+            watched,
+            migrate_data.migration,
+            transfer,
+            copy,
+        ):
+            yield watched
+        self._copies.pop(instance.uuid, None)
 
 
 def _disk_record(

@@ -13,9 +13,6 @@
 """What the source host of a block migration does, step by step."""
 
 from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Iterator
-import contextlib
 
 from nova import exception
 import nova.conf
@@ -32,7 +29,6 @@ from nova_blockmig.compute import libvirt_types
 from nova_blockmig.compute import nova_types
 from nova_blockmig.compute import obstacles
 from nova_blockmig.compute import paused_guests
-from nova_blockmig.compute import progress
 from nova_blockmig.compute import record
 from nova_blockmig.core import errors
 from nova_blockmig.core import handshake
@@ -52,6 +48,8 @@ class Source:
     migration starts. If nova-compute restarts between the two, the
     destination counts as one with the in-tree driver, which is right for
     both kinds: the disks are flattened rather than sent inline.
+
+    :ivar records: of the migrations that leave this host.
     """
 
     def __init__(
@@ -61,7 +59,7 @@ class Source:
         self._policy = policy
         self._bases = inspection.PackedBases(policy.max_inline_bytes)
         self._agreed: dict[str, agreement.Agreement] = {}
-        self._transfers: dict[str, record.Transfer] = {}
+        self.records = record.Records()
         self._stopping = False
 
     def stop(self) -> None:
@@ -165,32 +163,10 @@ class Source:
             )
         if agreed.peer and agreed.facts.destination is plan.Peer.BLOCKMIG:
             infos = annotations.annotated(instance, infos, found, agreed.peer)
-        self._transfers[instance.uuid] = record.Transfer(
-            found.disk_plans, flattened
+        self.records.prepared(
+            instance, record.Transfer(found.disk_plans, flattened)
         )
         return list(infos)
-
-    @contextlib.contextmanager
-    def watching(
-        self,
-        instance: nova_types.Instance,
-        destination: str,
-        guest: libvirt_types.Guest,
-        disk_paths: Iterable[str],
-        migrate_data: nova_types.MigrateData,
-    ) -> Iterator[progress.MonitoredGuest]:
-        """Give Nova's monitor a guest that tells the bytes of its disks.
-
-        :param disk_paths: files of the disks that libvirt copies.
-        """
-        transfer = self._transfers.pop(instance.uuid, record.Transfer())
-        watched = progress.MonitoredGuest(
-            instance, guest, disk_paths, transfer.flattened
-        )
-        with record.recorded(
-            instance, destination, watched, migrate_data.migration, transfer
-        ):
-            yield watched
 
     def _facts(
         self,

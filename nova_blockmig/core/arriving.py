@@ -20,6 +20,7 @@ nothing more is accepted only if Nova's code makes it exactly as it was.
 
 from collections.abc import Mapping
 import dataclasses
+import json
 import os
 import re
 from typing import Any
@@ -65,6 +66,26 @@ class Announced:
     virtual_bytes: int
     backing_file: str
     annotation: annotation.DiskAnnotation | None
+
+
+def assert_readable(text: str | None) -> None:
+    """Refuse a disk info that is not a list of disks.
+
+    Before Nova reads it as if it were, and makes a directory for it.
+
+    :param text: JSON; None if there is no disk to make.
+    :raises errors.Refused: as :func:`read`, or it is no list.
+    """
+    if text is None:
+        return
+    try:
+        infos = json.loads(text)
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise errors.DiskRefused('the disk info', 'it is not JSON') from exc
+    if not isinstance(infos, list):
+        raise errors.DiskRefused('the disk info', 'it is not a list')
+    for info in infos:
+        read(info)
 
 
 def read(info: object) -> Announced:

@@ -21,10 +21,22 @@ import fixtures
 import hypothesis
 import testtools
 
+_MORE = int(os.environ.get('BLOCKMIG_FUZZ', '1'))
+
+
+def examples(number: int) -> int:
+    """How many examples a property-based test tries.
+
+    So many times more as the environment asks for.
+    """
+    return number * _MORE
+
+
 # No test is measured by the time that a busy machine takes for it.
 hypothesis.settings.register_profile(
     'nova-blockmig',
     deadline=None,
+    max_examples=examples(100),
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile('nova-blockmig')

@@ -188,7 +188,7 @@ class FuzzTest(Case):
         self.assertLessEqual(max(made.values(), default=0), MOST)
         self.clean()
 
-    @settings(max_examples=100)
+    @settings(max_examples=base.examples(100))
     @given(st.data())
     def test_any_field_may_hold_anything(self, data):
         infos = self.valid()
@@ -198,12 +198,32 @@ class FuzzTest(Case):
             infos = replaced(infos, path, data.draw(json_values))
         self.assert_nothing_but_refused(json.loads(json.dumps(infos)))
 
-    @settings(max_examples=100)
+    @settings(max_examples=base.examples(100))
     @given(st.lists(json_values, max_size=3))
     def test_entries_of_any_kind(self, infos):
         self.assert_nothing_but_refused(infos)
 
-    @settings(max_examples=50)
+    @settings(max_examples=base.examples(100))
+    @given(
+        st.one_of(
+            st.text(max_size=50),
+            st.lists(json_values, max_size=3).map(json.dumps),
+            json_values.map(json.dumps),
+        )
+    )
+    def test_what_nova_would_read_as_the_disk_info(self, text):
+        """Nova makes a directory, and files, of a list of disks only."""
+        data = types.SimpleNamespace(is_shared_instance_path=True)
+        try:
+            self.destination.expect(self.instance, data, text)
+        except exception.MigrationError as exc:
+            self.assertNotIn('Traceback', str(exc))
+        else:
+            for info in json.loads(text):
+                self.assertIn(os.path.basename(info['path']), NAMES)
+                self.assertIn(info['type'], ('raw', 'qcow2'))
+
+    @settings(max_examples=base.examples(50))
     @given(st.sampled_from([1, 2]), st.randoms(use_true_random=False))
     def test_content_of_any_kind(self, version, rng: random.Random):
         """A hostile source seals as well as we do, and packs anything."""

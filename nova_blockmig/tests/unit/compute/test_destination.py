@@ -13,6 +13,7 @@
 """The destination's steps, on real files in a temporary directory."""
 
 import os
+import shutil
 import types
 from unittest import mock
 
@@ -21,9 +22,12 @@ from nova import exception
 from nova import objects
 import nova.conf
 from nova.objects import migrate_data
+from nova.objects import migration
+from nova.virt.libvirt import driver as libvirt_driver
 from nova.virt.libvirt import imagecache
 from oslo_config import fixture as config_fixture
 
+from nova_blockmig import driver as blockmig_driver
 from nova_blockmig.compute import destination
 from nova_blockmig.compute import directory
 from nova_blockmig.compute import host_generated
@@ -172,7 +176,7 @@ class ImageBaseTest(Case):
                 mock.sentinel.ctx,
                 self.instance,
                 self.data(name, block_migration=block_migration),
-                mock.sentinel.migration,
+                mock.Mock(uuid='seventh'),
             )
         self.assertIsNotNone(self.told())
 
@@ -183,7 +187,7 @@ class CheckSourceTest(Case):
         self.bdms = []
         self.context = mock.Mock()
         self.migration = types.SimpleNamespace(
-            id=7, migration_type='live-migration'
+            id=7, uuid='seventh', migration_type='live-migration'
         )
         self.useFixture(
             fixtures.MockPatchObject(
@@ -283,7 +287,7 @@ class LeftoverTest(CheckSourceTest):
     def cut_off(self, instance=None):
         self.write(f'{UUID}/disk', b'half')
         directory.mark(
-            self.instance_dir, instance or self.instance, 'server-02'
+            self.instance_dir, instance or self.instance, 'server-02', None
         )
 
     def assert_kept(self):
@@ -317,7 +321,10 @@ class LeftoverTest(CheckSourceTest):
         self.assert_kept()
 
     def test_a_mark_that_says_nothing(self):
-        for text in (b'', b'[]', b'{}', b'\xff', b'{"instance": 1}'):
+        for text in (
+            *(b'', b'[]', b'{}', b'\xff', b'{"instance": 1}'),
+            b'[' * 4096,
+        ):
             self.write(f'{UUID}/disk', b'half')
             self.write(f'{UUID}/{directory.MARK}', text)
             self.assert_kept()
@@ -377,29 +384,113 @@ class LeftoverTest(CheckSourceTest):
         self.assert_kept()
 
 
+class LateRollbackTest(Case):
+    """Of a migration whose next attempt has begun already."""
+
+    def setUp(self):
+        super().setUp()
+        self.destination.check_source(
+            mock.Mock(),
+            self.instance,
+            self.data(handshake.mark_source('tmpabc', 2)),
+            types.SimpleNamespace(uuid='seventh'),
+        )
+        os.mkdir(self.instance_dir)
+        self.destination.prepare(
+            self.instance, self.instance_dir, [], 'server2'
+        )
+
+    def rolls_back_another(self, uuid):
+        data = self.data()
+        data.migration = migration.Migration(uuid=uuid)
+        return directory.rolls_back_another(self.instance, data)
+
+    def test_the_one_that_made_the_directory(self):
+        self.assertFalse(self.rolls_back_another('seventh'))
+
+    def test_an_earlier_one(self):
+        log = self.useFixture(fixtures.FakeLogger())
+        self.assertTrue(self.rolls_back_another('sixth'))
+        self.assertIn('sixth', log.output)
+
+    def test_it_is_not_known_which(self):
+        """nova-compute was restarted since the check."""
+        os.unlink(f'{self.instance_dir}/{directory.MARK}')
+        self.destination.prepare(
+            self.instance, self.instance_dir, [], 'server2'
+        )
+        self.assertFalse(self.rolls_back_another('sixth'))
+        for data in (None, self.data()):
+            self.assertFalse(directory.rolls_back_another(self.instance, data))
+
+    def test_nothing_is_there(self):
+        shutil.rmtree(self.instance_dir)
+        self.assertFalse(self.rolls_back_another('sixth'))
+
+    def test_nova_is_not_asked_to_roll_it_back(self):
+        here = blockmig_driver.LibvirtDriver.__new__(
+            blockmig_driver.LibvirtDriver
+        )
+        here._destination = self.destination
+        here._check = mock.Mock()
+        nova_s = self.useFixture(
+            fixtures.MockPatchObject(
+                libvirt_driver.LibvirtDriver,
+                'rollback_live_migration_at_destination',
+            )
+        ).mock
+        for uuid, calls in (('sixth', 0), ('seventh', 1)):
+            data = self.data()
+            data.migration = migration.Migration(uuid=uuid)
+            here.rollback_live_migration_at_destination(
+                mock.Mock(), self.instance, [], {}, True, data
+            )
+            self.assertEqual(calls, nova_s.call_count)
+            self.assertEqual(calls, here._check.rolled_back.call_count)
+
+
 class DirectoryTest(Case):
+    def test_what_is_no_disk_info_is_refused_before_nova_reads_it(self):
+        for text in (
+            *('', '{', '{}', '7', '"disk"', '[' * 100000, '[1]', '[{}]'),
+            '[{"path": 1, "type": "raw", "virt_disk_size": 1}]',
+            '[{"path": "/i/disk", "type": "vmdk", "virt_disk_size": 1}]',
+        ):
+            self.assertRaises(
+                exception.MigrationError,
+                self.destination.expect,
+                self.instance,
+                self.data(),
+                text,
+            )
+        self.destination.expect(
+            self.instance,
+            self.data(),
+            '[{"path": "/i/disk", "type": "raw", "virt_disk_size": 1}]',
+        )
+
     def test_one_that_was_there_is_kept_once(self):
         os.mkdir(self.instance_dir)
-        self.destination.note_directory(self.instance, self.data())
+        self.destination.expect(self.instance, self.data(), None)
         self.assertTrue(self.destination.must_keep_directory(self.instance))
         self.assertFalse(self.destination.must_keep_directory(self.instance))
 
     def test_one_that_nova_makes_is_not_kept(self):
-        self.destination.note_directory(self.instance, self.data())
+        self.destination.expect(self.instance, self.data(), None)
         os.mkdir(self.instance_dir)
         self.assertFalse(self.destination.must_keep_directory(self.instance))
 
     def test_a_second_try_starts_anew(self):
         os.mkdir(self.instance_dir)
-        self.destination.note_directory(self.instance, self.data())
+        self.destination.expect(self.instance, self.data(), None)
         os.rmdir(self.instance_dir)
-        self.destination.note_directory(self.instance, self.data())
+        self.destination.expect(self.instance, self.data(), None)
         self.assertFalse(self.destination.must_keep_directory(self.instance))
 
     def test_shared_instances_path_is_not_ours(self):
         os.mkdir(self.instance_dir)
         data = self.data(is_shared_instance_path=True)
-        self.destination.note_directory(self.instance, data)
+        self.destination.expect(self.instance, data, None)
         self.assertFalse(self.destination.must_keep_directory(self.instance))
 
     def test_what_nova_is_told_instead(self):
@@ -717,7 +808,7 @@ class ArrivedTest(Case):
     def test_nova_does_not_always_say_that_it_was_a_block_migration(self):
         self.conf.config(preallocate_images='space')
         os.mkdir(self.instance_dir)
-        directory.mark(self.instance_dir, self.instance, 'server2')
+        directory.mark(self.instance_dir, self.instance, 'server2', None)
         self.arrived(asked_for=None)
         self.execute.assert_called_once()
         self.assertEqual([], os.listdir(self.instance_dir))

@@ -23,6 +23,7 @@ import oslo_messaging as messaging
 
 from nova_blockmig import driver
 from nova_blockmig.compute import ending
+from nova_blockmig.compute import record
 from nova_blockmig.tests.unit import base
 
 NO_DOMAIN = 42
@@ -98,6 +99,10 @@ class CopyTest(Case):
                 lambda instance: directory,
             )
         )
+        self.driver._source = types.SimpleNamespace(records=record.Records())
+
+    def kept(self):
+        return self.driver._source.records.copy(self.instance)
 
     def copy(self, block_migration=True):
         self.driver._live_migration_operation(
@@ -118,16 +123,21 @@ class CopyTest(Case):
         ((name, reason),) = self.reported()
         self.assertEqual('compute_live_migration_copy', name)
         self.assertIn('Unable to read from monitor', reason)
+        self.assertEqual(
+            record.Copy('Unable to read from monitor'), self.kept()
+        )
 
     def test_one_that_succeeds(self):
         self.copy()
         self.assertEqual([], self.reported())
+        self.assertEqual(record.Copy(), self.kept())
         self.operation.assert_called_once()
 
     def test_a_deliberate_abort_is_no_error(self):
         self.operation.side_effect = LibvirtError('canceled', ABORTED)
         self.copy()
         self.assertEqual([], self.reported())
+        self.assertEqual(record.Copy('canceled', aborted=True), self.kept())
 
     def test_no_event_can_be_written(self):
         self.operation.side_effect = LibvirtError('lost')
@@ -179,9 +189,11 @@ class EndedHereTest(Case):
         self.driver._host = mock.Mock()
         # What tells the bytes of the disks is not looked at here.
         self.driver._source = mock.Mock()
-        watching = self.driver._source.watching.return_value
+        watching = self.driver._source.records.watching.return_value
         watching.__enter__ = lambda _: self.watched
         watching.__exit__ = lambda *args: None
+        self.copy = record.Copy()
+        self.driver._source.records.copy.return_value = self.copy
         self.post, self.recover = mock.Mock(), mock.Mock()
         self.useFixture(fixtures.MockPatch('time.sleep'))
 
@@ -227,6 +239,27 @@ class EndedHereTest(Case):
         ((name, reason),) = self.reported()
         self.assertEqual('compute_live_migration_ended_on_source', name)
         self.assertIn('ended on the source', reason)
+        self.assertIn('ended on the source', self.copy.reason)
+
+    def test_an_aborted_one_is_cancelled_and_has_not_failed(self):
+        def failed(context, instance, guest, dest, post, recover, *args):
+            recover(context, instance, dest, self.data)
+
+        self.monitor.side_effect = failed
+        for aborted, status in (
+            (True, {'migration_status': 'cancelled'}),
+            (False, {}),
+        ):
+            self.recover.reset_mock()
+            self.copy.aborted = aborted
+            self.watch()
+            self.recover.assert_called_once_with(
+                mock.sentinel.ctx,
+                self.instance,
+                'server-01',
+                self.data,
+                **status,
+            )
 
     def test_a_guest_that_was_shut_down_did_not_leave(self):
         self.guest._domain.state.return_value = [SHUTOFF, SHUTDOWN]

@@ -43,6 +43,7 @@ class RecordedTest(base.TestCase):
             plan('disk', 'vda', model.TransferMethod.FETCH),
             plan('disk.config', 'sda', model.TransferMethod.INLINE),
         ))  # fmt: skip
+        self.copy = record.Copy()
 
     def recorded(self):
         return record.recorded(
@@ -51,6 +52,7 @@ class RecordedTest(base.TestCase):
             self.guest,
             self.migration,
             self.transfer,
+            self.copy,
         )
 
     def line(self):
@@ -64,6 +66,7 @@ class RecordedTest(base.TestCase):
     def test_completed(self):
         with self.recorded():
             self.migration.status = 'completed'
+            self.copy.reason = 'libvirt was not sure'
         found = self.line()
         self.assertEqual(
             ('uuid', 'server2', 'server-01', 'completed', ''),
@@ -91,7 +94,12 @@ class RecordedTest(base.TestCase):
     def test_failed(self):
         with self.recorded():
             self.migration.status = 'failed'
-        self.assertEqual('failed', self.line().result)
+            self.copy.reason = 'Unable to read from monitor'
+        found = self.line()
+        self.assertEqual(
+            ('failed', 'Unable to read from monitor'),
+            (found.result, found.reason),
+        )
 
     def test_the_line_is_never_in_the_way(self):
         self.guest.disks = None
@@ -107,3 +115,19 @@ class RecordedTest(base.TestCase):
         self.assertRaises(ValueError, fail)
         found = self.line()
         self.assertEqual(('failed', 'lost'), (found.result, found.reason))
+
+
+class RecordsTest(base.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.instance = types.SimpleNamespace(uuid='uuid')
+        self.records = record.Records()
+
+    def test_both_threads_have_the_same_copy(self):
+        self.records.copy(self.instance).reason = 'lost'
+        self.assertEqual('lost', self.records.copy(self.instance).reason)
+
+    def test_what_an_earlier_migration_left_is_not_told_of_the_next(self):
+        self.records.copy(self.instance).reason = 'lost'
+        self.records.prepared(self.instance, record.Transfer())
+        self.assertEqual(record.Copy(), self.records.copy(self.instance))

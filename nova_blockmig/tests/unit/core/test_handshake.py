@@ -143,3 +143,20 @@ class HandshakeTest(base.TestCase):
         )
         self.assertNotIn('/', name)
         self.assertLess(len(name), 255)
+
+    @given(
+        st.text(max_size=30),
+        st.from_regex(
+            r'(\.blockmig[0-9]{0,7}(-[a-z][0-9a-f]{0,70}){0,4})?'
+            r'(\.blockmig(-source)?-[0-9]{0,7}(-[a-z0-9]{0,17})?){0,2}',
+            fullmatch=True,
+        ),
+    )
+    def test_whatever_a_peer_calls_the_file(self, name, mark):
+        found = handshake.read_destination(name + mark)
+        if found is not None:
+            self.assertGreaterEqual(found.common_version, 0)
+            self.assertLessEqual(found.common_version, handshake.NEWEST)
+            self.assertLess(found.max_inline_bytes or 0, 2**64)
+        version = handshake.read_source(name + mark)
+        self.assertLess(version or 0, 10**6)
