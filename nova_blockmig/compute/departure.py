@@ -67,11 +67,12 @@ def marked(
     try:
         yield
     finally:
-        try:
-            _unmark_if_here(host, instance, path)
-        except Exception as exc:
-            # It is asked again before a start; the copy ended as it ended.
-            LOG.debug('Not known yet: %s', exc, instance=instance)
+        if os.path.lexists(path):
+            try:
+                _unmark_if_here(host, instance, path)
+            except Exception as exc:
+                # It is asked again before a start.
+                LOG.debug('Not known yet: %s', exc, instance=instance)
 
 
 def assert_not_left(
@@ -83,13 +84,14 @@ def assert_not_left(
     :raises InternalError: it is marked, and libvirt does not answer.
     """
     path = _path(instance)
-    try:
-        with open(path, encoding='utf-8', errors='replace') as file:
-            destination = file.read(_MOST)
-    except OSError:
+    if not os.path.lexists(path) or _unmark_if_here(host, instance, path):
         return
-    if _unmark_if_here(host, instance, path):
-        return
+    destination = ''
+    with (
+        contextlib.suppress(OSError),
+        open(path, encoding='utf-8', errors='replace') as file,
+    ):
+        destination = file.read(_MOST)
     left = errors.GuestHasLeft(CONF.host, destination)
     raise exception.InstancePowerOnFailure(reason=str(left)) from left
 

@@ -130,6 +130,13 @@ class DepartureTest(base.TestCase):
         with departure.marked(self.host, self.instance, 'server-01'):
             pass
         self.start()
+        self.host.get_guest.assert_not_called()
+
+    def test_a_mark_that_cannot_be_read_is_a_mark(self):
+        os.mkdir(os.path.join(self.directory, departure.MARK))
+        self.is_gone()
+        exc = self.assertRaises(exception.InstancePowerOnFailure, self.start)
+        self.assertIn('to another host', str(exc))
 
     def test_a_guest_that_was_never_moved_costs_no_question(self):
         self.start()
