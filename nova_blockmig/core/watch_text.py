@@ -25,8 +25,10 @@ def bars(
     columns: int,
 ) -> list[str]:
     """A line for the phase, one for memory and one for the disks."""
+    # Until the scheduler has chosen, there is no destination.
+    there = migration.destination or 'another host'
     lines = [
-        f'{migration.source} to {migration.destination}: '
+        f'{migration.source} to {there}: '
         f'{progress.phase(migration)}{_time_left(pace)}'
     ]
     for label, amount in (

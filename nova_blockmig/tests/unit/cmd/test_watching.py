@@ -10,6 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+import dataclasses
 import io
 from unittest import mock
 
@@ -72,6 +73,16 @@ class TestWatching(base.TestCase):
         self.follow()
         self.assertIn('  disks  [', self.out.getvalue())
         self.assertTrue(self.out.getvalue().endswith('\x1b[J'))
+
+    def test_before_there_is_a_destination(self) -> None:
+        self.out = fakes.Terminal()
+        self.cloud.migrate_live('vm', 'server-01')
+        begun = self.cloud.records[0]
+        self.cloud.records[0] = dataclasses.replace(begun, destination='')
+        self.clock.after(3, lambda: self.cloud.records.__setitem__(0, begun))
+        self.follow()
+        self.assertIn('server2 to another host: ', self.out.getvalue())
+        self.assertNotIn('to :', self.out.getvalue())
 
     def test_a_failure_and_its_reason(self) -> None:
         self.cloud.fails['vm', 'server-01'] = 'does not fit'
