@@ -152,7 +152,7 @@ class Carrying:
         """The source's check packs what has to be carried."""
         here = _source(self._disk)
         checked = here.check(
-            nova_context.RequestContext(), INSTANCE, _data(), None
+            nova_context.RequestContext(is_admin=False), INSTANCE, _data(), None
         )
         self._content = checked.inspection.packed[self._disk.name]
 
@@ -213,7 +213,7 @@ def _source(disk: pathlib.Path) -> source.Source:
 
 def _checked(disk: pathlib.Path) -> source.Source:
     here = _source(disk)
-    here.check(nova_context.RequestContext(), INSTANCE, _data(), None)
+    here.check(nova_context.RequestContext(is_admin=False), INSTANCE, _data(), None)
     return here
 
 
