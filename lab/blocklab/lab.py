@@ -169,7 +169,7 @@ class Lab:
         It is to be run with `credentials()` in its environment.
         """
         client, *rest = words
-        # A lab of Nova's own driver alone has nothing of ours.
+        # A lab with the in-tree driver alone has no environment of ours.
         venvs = (self.release.ours, self.release.venv)
         places = [venv / 'bin' / client for venv in venvs]
         return [

@@ -82,9 +82,9 @@ def space(config: Any) -> host_findings.Finding:
     if not os.path.isdir(path):
         return host_findings.Finding(
             host_findings.Level.BAD,
-            f'instances_path {path} is no directory on this host. Set it as '
-            'nova-compute has it: this program has to read the same files '
-            '(--config-file).',
+            f'instances_path {path} is not a directory on this host. Set '
+            'it as nova-compute has it: this program has to read the same '
+            'files (--config-file).',
         )
     reserved = config.reserved_host_disk_mb * MIB
     return host_findings.free_space(path, files.free_bytes(path), reserved)

@@ -102,10 +102,12 @@ def bases_of_overlays() -> set[str] | None:
         except FileNotFoundError:
             continue  # It went away meanwhile, and its need of a base.
         except OSError as exc:
-            LOG.warning('No base is removed, as %s: %s', path, exc)
+            LOG.warning(
+                'Not removing cached bases, unable to read %s: %s', path, exc
+            )
             return None
         if unknown:
-            LOG.debug('The header of %s is not understood', path)
+            LOG.debug('Unknown qcow2 header: %s', path)
             return None
         if header is not None and header.backing_file:
             found.add(os.path.basename(header.backing_file))

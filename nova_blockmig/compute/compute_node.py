@@ -113,7 +113,7 @@ def interval() -> int | None:
 
 
 def stale_after(report_seconds: float = 0.0) -> float | None:
-    """Age in seconds from which a record vouches for nothing.
+    """Age in seconds from which a record is stale.
 
     That of runs that have failed, not of one that takes its time: where
     libvirt answers slowly, the host is not full.

@@ -155,21 +155,23 @@ def clear(
     reason = _needed(driver, context, instance, migration)
     if reason:
         LOG.warning(
-            'Leaving %(directory)s as it is: %(reason)s',
+            'Not removing %(directory)s: %(reason)s',
             {'directory': directory, 'reason': reason},
             instance=instance,
         )
         return False
     LOG.warning(
-        'Removing %(directory)s, which a migration from %(source)s that was '
-        'cut off has left here',
+        'Removing %(directory)s, left by an interrupted migration from '
+        '%(source)s',
         {'directory': directory, 'source': source},
         instance=instance,
     )
     try:
         offload.run(shutil.rmtree, directory)
     except OSError as exc:
-        LOG.warning('Unable to remove it: %s', exc, instance=instance)
+        LOG.warning(
+            'Unable to remove the directory: %s', exc, instance=instance
+        )
         return False
     return True
 

@@ -30,7 +30,7 @@ from nova_blockmig.compute import nova_types
 from nova_blockmig.host import headers
 
 DiskInfo = nova_types.DiskInfo
-Stock = Callable[
+InTree = Callable[
     [libvirt_types.GuestConfig, nova_types.BlockDeviceInfo], list[DiskInfo]
 ]
 """Nova's ``_get_instance_disk_info_from_config``."""
@@ -39,7 +39,7 @@ Stock = Callable[
 def instance_disk_info(
     guest_config: libvirt_types.GuestConfig,
     block_device_info: nova_types.BlockDeviceInfo,
-    stock: Stock,
+    in_tree: InTree,
 ) -> list[DiskInfo]:
     """What Nova's ``_get_instance_disk_info_from_config`` returns.
 
@@ -47,7 +47,7 @@ def instance_disk_info(
     is left to Nova, whose error is then what the caller gets.
 
     :param guest_config: nova's LibvirtConfigGuest.
-    :param stock: asked for the devices that are not answered here.
+    :param in_tree: asked for the devices that are not answered here.
     """
     volumes = _volume_devices(block_device_info)
     container = guest_config.os_type == fields.VMMode.EXE
@@ -58,10 +58,10 @@ def instance_disk_info(
         if info is None:
             left.append(device)
             continue
-        infos += _ask(stock, guest_config, block_device_info, left)
+        infos += _ask(in_tree, guest_config, block_device_info, left)
         infos.append(info)
         left = []
-    return infos + _ask(stock, guest_config, block_device_info, left)
+    return infos + _ask(in_tree, guest_config, block_device_info, left)
 
 
 def disk_info_for(
@@ -132,7 +132,7 @@ def _volume_devices(block_device_info: nova_types.BlockDeviceInfo) -> set[str]:
 
 
 def _ask(
-    stock: Stock,
+    in_tree: InTree,
     guest_config: libvirt_types.GuestConfig,
     block_device_info: nova_types.BlockDeviceInfo,
     devices: list[libvirt_types.GuestDevice],
@@ -141,4 +141,4 @@ def _ask(
         return []
     some = copy.copy(guest_config)
     some.devices = devices
-    return stock(some, block_device_info)
+    return in_tree(some, block_device_info)

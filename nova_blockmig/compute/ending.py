@@ -49,8 +49,8 @@ ENDED_ON_SOURCE = 'ended_on_source'
 PREPARE = 'prepare'
 
 _ENDED = (
-    'the guest ended on the source before it was moved; its disks are there '
-    'as it left them'
+    'the guest stopped on the source before it was migrated; its disks on '
+    'the source are unchanged'
 )
 _MOST_RESTARTS = 3
 _RESTART_SECONDS = 60
@@ -109,7 +109,7 @@ def report(
     except Exception as exc:
         if exc is not failure:
             LOG.warning(
-                'Unable to note in the events why it failed: %s',
+                'Unable to record the reason in the instance events: %s',
                 exc,
                 instance=instance,
             )
@@ -202,7 +202,7 @@ class Monitor:
                 if self._decided or not left:
                     raise
                 LOG.warning(
-                    'libvirt does not tell of the migration: %s',
+                    'Unable to ask libvirt for the state of the migration: %s',
                     exc,
                     instance=instance,
                 )
@@ -267,7 +267,7 @@ class Monitor:
             if not here:
                 post(context, instance, dest, block_migration, migrate_data)
                 return
-            LOG.error('Not migrated: %s', _ENDED, instance=instance)
+            LOG.error('Migration failed: %s', _ENDED, instance=instance)
             self._copy.reason = _ENDED
             try:
                 recover(context, instance, dest, migrate_data)

@@ -241,7 +241,7 @@ def fetch_kernels(
             )
         except exception.ImageNotFound:
             LOG.info(
-                'The %(name)s %(image)s is not in Glance',
+                'The %(name)s %(image)s is not available from Glance',
                 {'name': name, 'image': image_id},
                 instance=instance,
             )

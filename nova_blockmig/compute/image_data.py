@@ -51,7 +51,7 @@ def available(
     except Exception as exc:
         # Whatever its client raises: the disk can travel without Glance.
         LOG.warning(
-            'Glance does not say whether image %(image)s is available: '
+            'Unable to ask Glance whether image %(image)s is available: '
             '%(reason)s',
             {'image': instance.image_ref, 'reason': exc},
             instance=instance,
@@ -78,7 +78,7 @@ def _has_data(
     except Exception as exc:
         # Whatever it is, the destination would get it too.
         LOG.warning(
-            'Glance does not hand out the image %(image)s: %(reason)s',
+            'Unable to download image %(image)s from Glance: %(reason)s',
             {'image': instance.image_ref, 'reason': exc},
             instance=instance,
         )

@@ -65,8 +65,8 @@ def make(
         raise errors.CannotCreateDisk(target, str(exc)) from exc
     preallocate(instance_dir, info)
     LOG.info(
-        'Made %(disk)s of %(size)d bytes from %(carried)d carried bytes',
-        {'disk': name, 'size': virtual_bytes, 'carried': len(packed.data)},
+        'Created %(disk)s of %(size)d bytes from %(inline)d inline bytes',
+        {'disk': name, 'size': virtual_bytes, 'inline': len(packed.data)},
         instance=instance,
     )
 

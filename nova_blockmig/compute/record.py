@@ -114,7 +114,7 @@ def recorded(
             LOG.info('%s', record.to_line(), instance=instance)
         except Exception:
             LOG.exception(
-                'Unable to log what the migration did', instance=instance
+                'Unable to log the summary of the migration', instance=instance
             )
 
 

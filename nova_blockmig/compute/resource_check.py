@@ -177,7 +177,9 @@ class ResourceCheck:
         except exception.NovaException as exc:
             # What was reserved for it stays reserved for its time.
             LOG.warning(
-                'Unable to tell what it occupies: %s', exc, instance=instance
+                'Unable to count the arrived instance: %s',
+                exc,
+                instance=instance,
             )
             return
         with self._lock:

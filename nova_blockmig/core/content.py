@@ -292,4 +292,4 @@ def _decode(text: object) -> bytes:
 
 def _shown(version: object) -> str:
     """A version as it may be shown: numbers only."""
-    return str(version) if isinstance(version, int) else 'no number'
+    return str(version) if isinstance(version, int) else 'not a number'

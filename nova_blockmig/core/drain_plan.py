@@ -29,7 +29,7 @@ _NOWHERE = (
     'must be flattened on the source',
     'could not be flattened on the source',
     'a migration would lose',
-    'came here paused and was not resumed',
+    'here paused and was not resumed',
     'cannot be migrated: ',
     'install nova-blockmig on ',
 )

@@ -141,11 +141,11 @@ class Record:
 def from_json(text: str) -> Record:
     """The record in the text of a file.
 
-    :raises ValueError: it is none, or one of a later version.
+    :raises ValueError: it is not a record, or has a later version.
     """
     content = json.loads(text)
     if not isinstance(content, dict) or 'version' not in content:
-        raise ValueError('it is no record of a drain')
+        raise ValueError('it is not a record of a drain')
     if content.pop('version') != VERSION:
         raise ValueError('it was written by another version of nova-blockmig')
     try:

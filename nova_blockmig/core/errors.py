@@ -27,7 +27,7 @@ class Refused(Exception):
 
 
 class DisksCannotMigrate(Refused):
-    """Some disks can neither be copied, fetched, carried nor flattened."""
+    """Some disks can be neither copied, fetched, sent inline nor flattened."""
 
     def __init__(
         self, source: str, disk_plans: Sequence[model.DiskPlan]
@@ -56,8 +56,8 @@ class CheckFailed(Refused):
     def __init__(self, reason: Exception) -> None:
         self.reason = reason
         super().__init__(
-            f'the check could not be made: {type(reason).__name__}: {reason}; '
-            'the log of nova-compute has the details'
+            f'the check could not be completed: {type(reason).__name__}: '
+            f'{reason}; see the log of nova-compute for details'
         )
 
 
@@ -95,19 +95,19 @@ class DirectoryExists(Refused):
     def __init__(self, path: str, host: str) -> None:
         self.path, self.host = path, host
         super().__init__(
-            f'{path} already exists on the destination {host}; it was left '
-            'as it is: move it away if nothing needs it, then try again'
+            f'{path} already exists on the destination {host} and was not '
+            'changed: move it away if it is not needed, then try again'
         )
 
 
 class WouldBeLost(Refused):
-    """Something beside the content of the disks would not arrive."""
+    """Something other than the content of the disks would be lost."""
 
     def __init__(self, things: Sequence[str]) -> None:
         self.things = tuple(things)
         super().__init__(
-            f'a migration would lose {", ".join(things)}: delete what is not '
-            'needed any more with the program that made it, or move the '
+            f'a migration would lose {", ".join(things)}: delete what is no '
+            'longer needed with the program that created it, or move the '
             'instance in another way'
         )
 
@@ -157,7 +157,7 @@ class PayloadRefused(Refused):
         self.disk = disk
         super().__init__(
             f'what the source sent for {disk} cannot be used: {reason}; '
-            'nothing was kept of it: try again, and check the message bus '
+            'it was discarded: try again, and check the message bus '
             'and that both hosts run the same nova-blockmig'
         )
 
@@ -168,8 +168,8 @@ class CannotCreateDisk(Refused):
     def __init__(self, path: str, reason: str) -> None:
         self.path = path
         super().__init__(
-            f'cannot create {path} on the destination: {reason}; nothing was '
-            'kept of it'
+            f'cannot create {path} on the destination: {reason}; the partial '
+            'file was removed'
         )
 
 
@@ -184,14 +184,14 @@ class DiskRefused(Refused):
 
 
 class UnknownBase(Refused):
-    """Nobody can say what the backing file of a disk holds."""
+    """The content of a disk's backing file is not known."""
 
     def __init__(self, source: str, disk: str, base: str) -> None:
         self.disk, self.base = disk, base
         super().__init__(
             f'{disk} has the backing file {base[:80]} on the source {source}, '
-            "which is not the one of the instance's image, and the in-tree "
-            f'libvirt driver would make another: install nova-blockmig on '
+            "which does not belong to the instance's image, and the in-tree "
+            f'libvirt driver would recreate it: install nova-blockmig on '
             f'{source} first'
         )
 
@@ -209,13 +209,12 @@ class DestinationRestarted(Refused):
 
 
 class DestinationKey(Refused):
-    """The destination's public key is none."""
+    """The destination sent an invalid public key."""
 
     def __init__(self) -> None:
         super().__init__(
-            'the public key that the destination sent is not a key: check '
-            'the message bus, and that nova-blockmig is whole on the '
-            'destination'
+            'the destination sent an invalid public key: check the message '
+            'bus and the installed nova-blockmig on the destination'
         )
 
 
@@ -231,9 +230,9 @@ class BaseDiffers(Refused):
         self.source, self.destination = source, destination
         super().__init__(
             f'the content of {path} differs: {source} on the source, '
-            f'{destination} on the destination {host}, where it was left as '
-            'it is: try again, the disk is then flattened on the source '
-            'first; and compare both with the image in Glance, and '
+            f'{destination} on the destination {host}; neither was changed: '
+            'try again, and the disk will be flattened on the source first; '
+            'compare both files with the image in Glance, and '
             'force_raw_images on both hosts'
         )
 
@@ -264,16 +263,16 @@ class GuestHasLeft(Refused):
 
 
 class NeverResumed(Refused):
-    """QEMU would crash if it moved this paused guest once more."""
+    """QEMU would crash if this paused guest was migrated again."""
 
     def __init__(self, instance: str, disks: Sequence[str]) -> None:
         self.instance = instance
         self.disks = tuple(disks)
         super().__init__(
-            f'instance {instance} came here paused and was not resumed '
+            f'instance {instance} arrived here paused and was not resumed '
             'since; QEMU before 10.0 crashes when such a guest is migrated '
             f'again and has disks that are not copied ({", ".join(disks)}): '
-            'unpause it, and pause it again if need be, before the migration'
+            'unpause it before the migration, and pause it again if needed'
         )
 
 

@@ -158,7 +158,10 @@ def _unusable(
                 name, 'is not a migration flag of libvirt', _close(name, known)
             )
         elif name not in BY_FLAG:
-            yield Problem(name, 'is newer than this driver, which refuses it')
+            yield Problem(
+                name,
+                'is newer than this nova-blockmig, which refuses it',
+            )
         if names.count(name) > 1:
             yield Problem(name or 'an empty value', 'is listed more than once')
 

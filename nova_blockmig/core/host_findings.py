@@ -67,7 +67,7 @@ def images_type(effective: str) -> Finding:
     return Finding(
         Level.CARE,
         f'[libvirt] images_type is {effective}: disks outside files are '
-        'left to Nova, and nothing of this driver changes for them.',
+        'left to Nova, and nova-blockmig changes nothing for them.',
     )
 
 

@@ -177,24 +177,24 @@ def _plan(
     if not disk.base.certain:
         return by(
             model.TransferMethod.FLATTEN,
-            'its base is missing, or may have been made anew since QEMU '
+            'its base is missing, or may have been replaced since QEMU '
             'opened it',
         )
     if disk.base.kind is model.BaseKind.OTHER:
         return by(
-            model.TransferMethod.FLATTEN, 'its base is no image of Glance'
+            model.TransferMethod.FLATTEN, 'its base is not a Glance image'
         )
     if disk.base.kind is model.BaseKind.IMAGE:
         return _plan_image(disk, facts, digests.get(disk.name))
     if disk.name in inlined:
         return by(
-            model.TransferMethod.INLINE, 'its base was made on the source'
+            model.TransferMethod.INLINE, 'its base was generated on the source'
         )
     if facts.destination is Peer.IN_TREE:
         return by(
             model.TransferMethod.FLATTEN,
-            'its base was made on the source and the destination runs the '
-            'stock driver',
+            'its base was generated on the source and the destination runs '
+            'the in-tree driver',
         )
     return by(
         model.TransferMethod.FLATTEN,
@@ -212,16 +212,13 @@ def _plan_image(
     there = facts.destination_digest
     if there is not None and digest not in (None, there):
         method = model.TransferMethod.FLATTEN
-        reason = (
-            'the image cache of the destination holds another base for its '
-            'image'
-        )
+        reason = 'the cached base of its image differs on the destination'
     elif there is not None:
         method = model.TransferMethod.FETCH
         reason = 'its base is in the image cache of the destination'
     elif facts.image_available:
         method = model.TransferMethod.FETCH
-        reason = 'its base is an image of Glance'
+        reason = 'its base is a Glance image'
     else:
         method = model.TransferMethod.FLATTEN
         reason = 'its image is not available from Glance'
@@ -245,7 +242,7 @@ def _plan_read_only(
             'leave it blank'
         )
     elif disk.base is not None or disk.format != 'raw':
-        reason = 'it is read-only and no plain file'
+        reason = 'it is read-only and not a raw file without a backing file'
     else:
         reason = 'it is read-only and exceeds [blockmig] max_inline_bytes'
     return model.DiskPlan(disk, model.TransferMethod.REFUSE, reason)
@@ -268,5 +265,5 @@ def _plan_iso(disk: model.Disk, facts: Facts) -> model.DiskPlan:
         reason = 'it is read-only and differs from its image'
     else:
         method = model.TransferMethod.FETCH
-        reason = 'it is read-only and its base is an image of Glance'
+        reason = 'it is read-only and its base is a Glance image'
     return model.DiskPlan(disk, method, reason)

@@ -33,7 +33,7 @@ def moment(text: str, now: float) -> float:
         when = datetime.datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(
-            f'{text!r} is no time: give 30m, 2h, 7d, 4w, or a date such as '
+            f'{text!r} is not a time: give 30m, 2h, 7d, 4w, or a date such as '
             '2026-11-25 or 2026-11-25T14:00, in UTC'
         ) from None
     if when.tzinfo is None:

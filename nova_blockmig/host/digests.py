@@ -163,7 +163,7 @@ def _row(
 ) -> tuple[identity.Key, str]:
     key = (device, inode, size, birth)
     if any(type(number) is not int for number in key):
-        raise ValueError('a number is none')
+        raise ValueError('not a number')
     if not _SHA256.fullmatch(digest):
         raise ValueError('not a SHA-256 digest')
     return key, digest

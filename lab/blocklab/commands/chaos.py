@@ -46,7 +46,10 @@ def add_parser(subparsers: Any) -> None:
         'be given',
     )
     chaos.add_argument(
-        '--driver', choices=('blockmig', 'stock'), default='blockmig'
+        '--driver',
+        choices=('blockmig', 'stock'),
+        default='blockmig',
+        help='stock is the in-tree driver (default: %(default)s)',
     )
     chaos.add_argument(
         '--seed',

@@ -34,7 +34,10 @@ def add_parser(subparsers: Any) -> None:
         'and no byte differs.',
     )
     soak.add_argument(
-        '--driver', choices=('blockmig', 'stock'), default='blockmig'
+        '--driver',
+        choices=('blockmig', 'stock'),
+        default='blockmig',
+        help='stock is the in-tree driver (default: %(default)s)',
     )
     soak.add_argument(
         '--images-type', choices=('qcow2', 'raw'), default='qcow2',

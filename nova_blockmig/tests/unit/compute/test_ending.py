@@ -238,8 +238,8 @@ class EndedHereTest(Case):
         # libvirt's own words have an event of their own name.
         ((name, reason),) = self.reported()
         self.assertEqual('compute_live_migration_ended_on_source', name)
-        self.assertIn('ended on the source', reason)
-        self.assertIn('ended on the source', self.copy.reason)
+        self.assertIn('stopped on the source', reason)
+        self.assertIn('stopped on the source', self.copy.reason)
 
     def test_an_aborted_one_is_cancelled_and_has_not_failed(self):
         def failed(context, instance, guest, dest, post, recover, *args):

@@ -105,7 +105,7 @@ class RecordedTest(base.TestCase):
         self.guest.disks = None
         with self.recorded():
             self.migration.status = 'completed'
-        self.assertIn('Unable to log', self.log.output)
+        self.assertIn('Unable to log the summary', self.log.output)
 
     def test_an_error_goes_on_and_is_the_reason(self):
         def fail():

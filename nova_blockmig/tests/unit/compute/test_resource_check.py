@@ -306,7 +306,7 @@ class QueueTest(Case):
             )
         )
         self.check.arrived(first)
-        self.assertIn('Unable to tell what it occupies', self.log.output)
+        self.assertIn('Unable to count the arrived instance', self.log.output)
 
 
 class AutoTest(Case):

@@ -225,7 +225,7 @@ class TestRefused(base.TestCase):
     def test_flag_of_a_later_libvirt(self):
         known = {**KNOWN, 'VIR_MIGRATE_TELEPORT': 1 << 30}
         self.assertIn(
-            'VIR_MIGRATE_TELEPORT is newer than this driver',
+            'VIR_MIGRATE_TELEPORT is newer than this nova-blockmig',
             self.sentence(listed(f'{ARTICLE} TELEPORT'), known=known),
         )
 
