@@ -38,7 +38,7 @@ DIRTY_KIB = 1536
 # Seconds for each step and GiB; the default of 75 makes all of it fifteen
 # times as long.
 DELAY = 5
-PATIENCE = {'normal': 200, 'large': 1800}
+PATIENCE = {'normal': 300, 'large': 1800}
 SETTINGS = {
     'libvirt': {
         'images_type': 'raw',
