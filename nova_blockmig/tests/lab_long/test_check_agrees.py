@@ -30,7 +30,7 @@ from blocklab.machine import subprocesses
 from nova_blockmig.tests.lab import base
 from nova_blockmig.tests.lab import test_resource_check as small
 
-CASES = int(os.environ.get('BLOCKMIG_AGREEMENT_CASES', '0'))
+CASES = int(os.environ.get('BLOCKMIG_AGREEMENT_CASES', '20'))
 SEED = int(os.environ.get('BLOCKMIG_AGREEMENT_SEED', '20261128'))
 MIB = 1 << 20
 
