@@ -30,8 +30,11 @@ STARTUP_FILES = ['nova-blockmig.pth', 'nova-blockmig.start']
 # Tests that need a checkout, with its lab and its tools.
 NOT_SHIPPED = tuple(
     f'nova_blockmig/tests/{kind}/'
-    for kind in ('contract', 'functional', 'install', 'lab', 'repository')
-)
+    for kind in (
+        'bench', 'contract', 'functional', 'install', 'lab', 'lab_debian',
+        'lab_long', 'repository',
+    )
+)  # fmt: skip
 NOT_FOUND = "No module named 'nova.virt.nova_blockmig'"
 
 
