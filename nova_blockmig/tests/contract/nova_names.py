@@ -144,12 +144,6 @@ _METHODS = _of(
             'block_device_info=None, accel_info=None',
             'does not start a guest that has left',
         ),
-        '_live_migration_monitor': (
-            'self, context, instance, guest, dest, post_method, '
-            'recover_method, block_migration, migrate_data, future, '
-            'disk_paths',
-            'gives the monitor a guest that tells the bytes of its disks',
-        ),
         '_get_instance_disk_info_from_config': (
             'self, guest_config, block_device_info',
             'reads headers instead of running qemu-img',
@@ -157,8 +151,28 @@ _METHODS = _of(
     },
 )
 
+_MONITOR = (
+    'self, context, instance, guest, dest, post_method, recover_method, '
+    'block_migration, migrate_data, {}, disk_paths'
+)
+
 OVERRIDDEN = (
     *_METHODS,
+    # The driver passes its last but one argument on by its place.
+    *(
+        Name(
+            DRIVER,
+            'LibvirtDriver._live_migration_monitor',
+            _MONITOR.format(parameter),
+            'gives the monitor a guest that tells the bytes of its disks',
+            since=since,
+            until=until,
+        )
+        for parameter, since, until in (
+            ('finish_event', 31, 31),
+            ('future', 32, None),
+        )
+    ),
     Name(
         DRIVER,
         'LibvirtDriver.cleanup_host',
