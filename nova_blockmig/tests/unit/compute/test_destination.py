@@ -452,7 +452,7 @@ class LateRollbackTest(Case):
 class DirectoryTest(Case):
     def test_what_is_no_disk_info_is_refused_before_nova_reads_it(self):
         for text in (
-            *('', '{', '{}', '7', '"disk"', '[' * 100000, '[1]', '[{}]'),
+            *('', '{', 'null', '7', '"disk"', '[' * 100000, '[1]', '[{}]'),
             '[{"path": 1, "type": "raw", "virt_disk_size": 1}]',
             '[{"path": "/i/disk", "type": "vmdk", "virt_disk_size": 1}]',
         ):
@@ -463,11 +463,11 @@ class DirectoryTest(Case):
                 self.data(),
                 text,
             )
-        self.destination.expect(
-            self.instance,
-            self.data(),
+        for text in (
+            *('[]', '{}'),
             '[{"path": "/i/disk", "type": "raw", "virt_disk_size": 1}]',
-        )
+        ):
+            self.destination.expect(self.instance, self.data(), text)
 
     def test_one_that_was_there_is_kept_once(self):
         os.mkdir(self.instance_dir)
