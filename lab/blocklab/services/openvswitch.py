@@ -42,11 +42,19 @@ def create_databases(layout: Layout) -> None:
 
 def _create(host: Host, schema: str, database: Path) -> None:
     file = _SCHEMAS[schema]
-    if not database.exists():
-        database.parent.mkdir(parents=True, exist_ok=True)
-        host.run(['ovsdb-tool', 'create', database, file])
-    elif schema == 'switch' and _is_of_another(host, database, file):
-        host.run(['ovsdb-tool', 'convert', database, file])
+    if database.exists():
+        if schema != 'switch' or not _is_of_another(host, database, file):
+            return
+        try:
+            host.run(['ovsdb-tool', 'convert', database, file])
+        except CommandFailed:
+            # An older release does not take a newer one's. No guest is on a
+            # host that changes, so nothing in it is needed.
+            database.unlink()
+        else:
+            return
+    database.parent.mkdir(parents=True, exist_ok=True)
+    host.run(['ovsdb-tool', 'create', database, file])
 
 
 def _is_of_another(host: Host, database: Path, schema: str) -> bool:
