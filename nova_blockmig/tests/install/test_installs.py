@@ -32,7 +32,7 @@ NOT_SHIPPED = tuple(
     f'nova_blockmig/tests/{kind}/'
     for kind in (
         'bench', 'contract', 'functional', 'install', 'lab', 'lab_debian',
-        'lab_long', 'repository',
+        'lab_long', 'lab_unlike', 'repository',
     )
 )  # fmt: skip
 NOT_FOUND = "No module named 'nova.virt.nova_blockmig'"
