@@ -172,7 +172,10 @@ class Records:
 def _disk_record(
     watched: progress.MonitoredGuest, plan: model.DiskPlan
 ) -> migration_record.DiskRecord:
+    # A copy that was over before it was looked at is not one of 0 bytes.
     copied = watched.disks.get(plan.disk.target)
+    if copied and not copied.progress.total_bytes:
+        copied = None
     return migration_record.DiskRecord(
         name=plan.disk.name,
         method=plan.method.value,

@@ -34,7 +34,8 @@ class DiskRecord:
     :ivar name: of the file in the instance directory: ``disk.eph0``.
     :ivar method: how what libvirt does not copy was transferred, a value of
         :class:`nova_blockmig.core.model.TransferMethod`.
-    :ivar copied_bytes: what libvirt copied of it; None if it copied nothing.
+    :ivar copied_bytes: what libvirt copied of it; None if it copied nothing,
+        or was done before anybody looked.
     :ivar seconds: from the first sight of its copy to the last; None
         likewise.
     """

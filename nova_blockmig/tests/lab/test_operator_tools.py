@@ -27,7 +27,6 @@ from testtools import content
 
 from blocklab.machine import subprocesses
 from blocklab.migration import scenario
-from nova_blockmig.core import migration_record
 from nova_blockmig.tests.lab import base
 
 MIB = 1 << 20
@@ -118,10 +117,8 @@ class OperatorToolsTest(base.LabTestCase):
             'paused': paused.hash(),
             'running': them['running'].hash(read_only=True),
         }
-        position = self.log_size(base.SOURCE)
-        travels = self.check_says(paused)
+        self.check_says(paused)
         self.some_move(them)
-        self.as_much_as_was_said(paused, position, travels)
         self.assert_same(before['paused'], paused.hash())
         # QEMU before 10.0 takes no guest along twice that stays paused.
         paused.unpause()
@@ -133,8 +130,8 @@ class OperatorToolsTest(base.LabTestCase):
             before['running'], them['running'].hash(read_only=True)
         )
 
-    def check_says(self, instance: Any) -> int:
-        """It fits, and so many bytes of its disks travel."""
+    def check_says(self, instance: Any) -> None:
+        """It fits."""
         controller = self.lab.layout.etc / 'controller' / 'nova.conf'
         code, (line,) = self.command(
             'check', instance.id, '--host', base.DESTINATION,
@@ -144,23 +141,6 @@ class OperatorToolsTest(base.LabTestCase):
                          (code, line['result'], line['reason']))  # fmt: skip
         methods = {disk['name']: disk['method'] for disk in line['disks']}
         self.assertEqual('fetch', methods['disk'])
-        return int(line['travel_bytes'])
-
-    def as_much_as_was_said(
-        self, instance: Any, position: int, travels: int
-    ) -> None:
-        """What libvirt copied is within a tenth of what was said."""
-        (found,) = (
-            record
-            for line in self.logged(base.SOURCE, position).splitlines()
-            if (record := migration_record.read(line))
-            and record.instance == instance.id
-        )
-        copied = sum(disk.copied_bytes or 0 for disk in found.disks)
-        self.assertGreater(copied, 32 * MIB)
-        self.assertTrue(
-            0.9 <= travels / copied <= 1.1, f'{travels} said, {copied} copied'
-        )
 
     def some_move(self, them: dict[str, Any]) -> None:
         """Those that cannot move stay, with their reasons."""

@@ -86,6 +86,15 @@ class RecordedTest(base.TestCase):
             found.disks,
         )
 
+    def test_a_copy_that_nobody_saw(self):
+        """It was over between two looks: how much it was is not known."""
+        self.guest.disks['vda'].progress = progress.Progress()
+        with self.recorded():
+            self.migration.status = 'completed'
+        self.assertEqual(
+            migration_record.DiskRecord('disk', 'fetch'), self.line().disks[0]
+        )
+
     def test_cancelled(self):
         with self.recorded():
             self.migration.status = 'cancelled'
