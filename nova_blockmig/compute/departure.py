@@ -43,8 +43,9 @@ MARK = '.nova-blockmig-outgoing'
 _MOST = 1024
 """Bytes of a mark that are read; a host's name has 255 at most."""
 
-# libvirt's stable ABI: virDomainState, virDomainShutoffReason.
-_SHUTOFF, _SHUTOFF_MIGRATED = 5, 4
+# libvirt's stable ABI: virDomainState, virDomainShutoffReason. Nova's fake
+# libvirt does not have all of the names.
+SHUTOFF, _SHUTOFF_MIGRATED = 5, 4
 
 
 @contextlib.contextmanager
@@ -96,6 +97,14 @@ def assert_not_left(
     raise exception.InstancePowerOnFailure(reason=str(left)) from left
 
 
+def is_migrated(state: int, reason: int) -> bool:
+    """Whether libvirt says of a domain that its guest has left.
+
+    It does where it could not remove the domain.
+    """
+    return (state, reason) == (SHUTOFF, _SHUTOFF_MIGRATED)
+
+
 def _unmark_if_here(
     host: libvirt_types.Host, instance: nova_types.Instance, path: str
 ) -> bool:
@@ -104,7 +113,7 @@ def _unmark_if_here(
         guest = host.get_guest(instance)
     except exception.InstanceNotFound:
         return False
-    if list(guest._domain.state()[:2]) == [_SHUTOFF, _SHUTOFF_MIGRATED]:
+    if is_migrated(*guest._domain.state()[:2]):
         return False
     fileutils.delete_if_exists(path)
     return True

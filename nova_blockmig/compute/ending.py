@@ -36,6 +36,7 @@ from oslo_context import context as request_context
 from oslo_log import log as logging
 import oslo_messaging as messaging
 
+from nova_blockmig.compute import departure
 from nova_blockmig.compute import libvirt_types
 from nova_blockmig.compute import nova_types
 from nova_blockmig.compute import progress
@@ -58,9 +59,7 @@ _RESTART_SECONDS = 60
 _SAVE_AGAIN_SECONDS = 5
 """As often as Nova's monitor saves its figures."""
 
-# libvirt's stable ABI; Nova's fake libvirt does not have all of the names.
-_SHUTOFF, _CRASHED = 5, 6  # virDomainState
-_SHUTOFF_MIGRATED = 4  # virDomainShutoffReason
+_CRASHED = 6  # virDomainState, libvirt's stable ABI
 
 
 @contextlib.contextmanager
@@ -292,6 +291,6 @@ def ended_here(guest: libvirt_types.Guest) -> bool:
         if exc.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
             return False
         raise
-    if state == _SHUTOFF:
-        return bool(reason != _SHUTOFF_MIGRATED)
-    return bool(state == _CRASHED)
+    if departure.is_migrated(state, reason):
+        return False
+    return state in (departure.SHUTOFF, _CRASHED)
