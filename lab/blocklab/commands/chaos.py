@@ -105,30 +105,25 @@ def _run(arguments: argparse.Namespace, cells: Any) -> int:
                 report.write(json.dumps(record) + '\n')
 
     print(f'seed {arguments.seed}', flush=True)
-    with lock.exclusive(arguments.name):
+    with lock.exclusive(arguments.name) as layout:
         chaos_run.run_cells(
             cells, arguments.driver, arguments.seed,
-            ready=lambda extra: _lab(arguments, extra), done=done,
+            ready=lambda extra: _lab(arguments, layout, extra), done=done,
         )  # fmt: skip
     return 0 if set(verdicts) == {outcome.GOOD} else 1
 
 
-def _lab(arguments: argparse.Namespace, extra: Any) -> Any:
+def _lab(arguments: argparse.Namespace, layout: Any, extra: Any) -> Any:
     """The lab with that driver and those settings, and no instances."""
-    import dataclasses
-
     from blocklab.commands import reset
     from blocklab.commands import up
-    from blocklab.lab import Lab
     from blocklab.machine import layout as layouts
 
-    lab = Lab(arguments.name)
-    wanted = dataclasses.replace(
-        lab.settings.choices,
+    lab = up.change(
+        layout,
         drivers=dict.fromkeys(layouts.COMPUTES, arguments.driver),
         extra=extra,
     )
-    lab = up.bring_up(lab.layout, wanted)
     reset.reset(lab)
     return lab
 

@@ -95,8 +95,8 @@ def run(arguments: argparse.Namespace) -> int:
                 with arguments.report.open('a') as report:
                     report.write(json.dumps(record) + '\n')
 
-    with lock.exclusive(arguments.name):
-        lab = _lab(arguments)
+    with lock.exclusive(arguments.name) as layout:
+        lab = _lab(arguments, layout)
         soak_run.soak(
             lab,
             seed,
@@ -110,19 +110,14 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if sound and good == len(sound) else 1
 
 
-def _lab(arguments: argparse.Namespace) -> Any:
+def _lab(arguments: argparse.Namespace, layout: Any) -> Any:
     """The lab with that driver and that type of images."""
-    import dataclasses
-
     from blocklab.commands import up
-    from blocklab.lab import Lab
     from blocklab.machine import layout as layouts
 
-    lab = Lab(arguments.name)
     images_type = {'libvirt': {'images_type': arguments.images_type}}
-    wanted = dataclasses.replace(
-        lab.settings.choices,
+    return up.change(
+        layout,
         drivers=dict.fromkeys(layouts.COMPUTES, arguments.driver),
         extra=dict.fromkeys(layouts.COMPUTES, images_type),
     )
-    return up.bring_up(lab.layout, wanted)

@@ -13,7 +13,9 @@
 """Bringing a lab up, from whatever state the machine is in."""
 
 from collections.abc import Callable
+import dataclasses
 import functools
+from typing import Any
 
 from keystoneauth1 import exceptions as keystone_exceptions
 from openstack import exceptions as openstack_exceptions
@@ -67,6 +69,16 @@ def bring_up(
     lab.wait_until_reporting()
     progress.say(f'The lab {layout.name!r} is up.')
     return lab
+
+
+def change(layout: Layout, **choices: Any) -> Lab:
+    """Bring a known lab up with some of its choices made anew.
+
+    :param choices: fields of `Choices`.
+    :raises LabError: it does not come up.
+    """
+    known = Lab(layout.name).settings.choices
+    return bring_up(layout, dataclasses.replace(known, **choices))
 
 
 def _remember(layout: Layout, choices: Choices) -> None:

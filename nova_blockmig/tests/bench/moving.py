@@ -40,13 +40,12 @@ def use(
     extra: Mapping[str, Mapping[str, str]] | None = None,
 ) -> labs.Lab:
     """The lab with this driver on both hosts: 'stock' or 'blockmig'."""
-    wanted = dataclasses.replace(
-        labs.Lab(name).settings.choices,
-        drivers=dict.fromkeys(HOSTS, driver),
-        extra=dict.fromkeys(HOSTS, extra or {}),
-    )
     with lock.exclusive(name) as layout:
-        return up.bring_up(layout, wanted)
+        return up.change(
+            layout,
+            drivers=dict.fromkeys(HOSTS, driver),
+            extra=dict.fromkeys(HOSTS, extra or {}),
+        )
 
 
 def boot(

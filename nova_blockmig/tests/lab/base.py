@@ -20,14 +20,16 @@ nova-compute is restarted for it, and not at all if nothing changes.
 from collections.abc import Iterator
 from collections.abc import Mapping
 import contextlib
-import dataclasses
+import json
 import os
 import pathlib
 import re
+import subprocess
 import time
 from typing import Any
 
 import testtools
+from testtools import content
 
 from blocklab import lab as labs
 from blocklab.commands import lock
@@ -35,6 +37,7 @@ from blocklab.commands import options
 from blocklab.commands import up
 from blocklab.guest import disks
 from blocklab.machine import layout as layouts
+from blocklab.machine import subprocesses
 from blocklab.migration import instance as instances
 from blocklab.migration import scenario
 
@@ -71,16 +74,14 @@ class LabTestCase(testtools.TestCase):
         :param cinder: whether the lab has to have volumes; if it has, it
             keeps them.
         """
-        known = self.lab.settings.choices
-        wanted = dataclasses.replace(
-            known,
-            drivers=dict(zip(HOSTS, (source, destination), strict=True)),
-            extra=extra or {},
-            cinder=cinder or known.cinder,
-            systems=options.with_roots(systems or {}),
-        )
         with lock.exclusive(self.name) as layout:
-            self.lab = up.bring_up(layout, wanted)
+            self.lab = up.change(
+                layout,
+                drivers=dict(zip(HOSTS, (source, destination), strict=True)),
+                extra=extra or {},
+                cinder=cinder or self.lab.settings.choices.cinder,
+                systems=options.with_roots(systems or {}),
+            )
 
     def boot(
         self, flavor: scenario.Flavor, host: str = SOURCE, **options: Any
@@ -138,6 +139,46 @@ class LabTestCase(testtools.TestCase):
     def other(self, host: str) -> str:
         """The compute host that is not this one."""
         return DESTINATION if host == SOURCE else SOURCE
+
+    def tool(
+        self, *words: str, directory: pathlib.Path | None = None
+    ) -> tuple[int, Any]:
+        """Run nova-blockmig; its exit code and its result.
+
+        What it says is a detail of the test.
+        """
+        done = subprocess.run(
+            [*self.lab.client_command('nova-blockmig', *words), '-f', 'json'],
+            cwd=directory,
+            env=subprocesses.environment(self.lab.credentials()),
+            capture_output=True,
+            text=True,
+            timeout=400,
+            check=False,
+        )
+        self.addDetailUniqueName(
+            ' '.join(words), content.text_content(done.stdout + done.stderr)
+        )
+        return done.returncode, json.loads(done.stdout or 'null')
+
+    def ask(self, instance: Any, host: str, *options: str) -> tuple[int, Any]:
+        """Ask nova-blockmig whether a host has room for an instance.
+
+        :returns: the exit code, and what it says of the host.
+        """
+        etc = self.lab.layout.etc / 'controller' / 'nova.conf'
+        code, lines = self.tool(
+            'check', instance.id, '--host', host, '--config-file', str(etc),
+            *options,
+        )  # fmt: skip
+        (line,) = lines
+        return code, line
+
+    def monitor(self, instance: Any, command: str) -> None:
+        """Give QEMU a command, past Nova and libvirt."""
+        instance.host.run(
+            ['virsh', 'qemu-monitor-command', '--hmp', instance.id, command]
+        )
 
     def faults(self, instance: Any) -> str:
         """What Nova tells of the latest live migration that failed."""

@@ -17,15 +17,11 @@ shut off and one is in ERROR.
 """
 
 from concurrent import futures
-import json
 import pathlib
-import subprocess
 from typing import Any
 
 import fixtures
-from testtools import content
 
-from blocklab.machine import subprocesses
 from blocklab.migration import scenario
 from nova_blockmig.tests.lab import base
 
@@ -45,20 +41,8 @@ class OperatorToolsTest(base.LabTestCase):
         )
 
     def command(self, *words: str) -> tuple[int, Any]:
-        """Run nova-blockmig; its exit code and its result."""
-        done = subprocess.run(
-            [*self.lab.client_command('nova-blockmig', *words), '-f', 'json'],
-            cwd=self.directory_,
-            env=subprocesses.environment(self.lab.credentials()),
-            capture_output=True,
-            text=True,
-            timeout=400,
-            check=False,
-        )
-        self.addDetail(
-            ' '.join(words), content.text_content(done.stdout + done.stderr)
-        )
-        return done.returncode, json.loads(done.stdout or 'null')
+        """Run nova-blockmig where its files are kept."""
+        return self.tool(*words, directory=self.directory_)
 
     def boot_all(self) -> dict[str, Any]:
         FLAVOR.ensure(self.lab)
@@ -88,11 +72,6 @@ class OperatorToolsTest(base.LabTestCase):
                 f'"{command}"',
             )
         them['shut-off'].wait_for_status('SHUTOFF')
-
-    def monitor(self, instance: Any, command: str) -> None:
-        instance.host.run(
-            ['virsh', 'qemu-monitor-command', '--hmp', instance.id, command]
-        )
 
     def enable(self) -> None:
         """Let new instances come to the host again."""
@@ -132,11 +111,7 @@ class OperatorToolsTest(base.LabTestCase):
 
     def check_says(self, instance: Any) -> None:
         """It fits."""
-        controller = self.lab.layout.etc / 'controller' / 'nova.conf'
-        code, (line,) = self.command(
-            'check', instance.id, '--host', base.DESTINATION,
-            '--config-file', str(controller),
-        )  # fmt: skip
+        code, line = self.ask(instance, base.DESTINATION)
         self.assertEqual((DONE, 'fits', ''),
                          (code, line['result'], line['reason']))  # fmt: skip
         methods = {disk['name']: disk['method'] for disk in line['disks']}

@@ -13,11 +13,8 @@
 """The bytes of the disks in Nova's API while a migration goes on."""
 
 import itertools
-import json
-import subprocess
 from typing import Any
 
-from blocklab.machine import subprocesses
 from blocklab.migration import scenario
 from nova_blockmig.core import migration_record
 from nova_blockmig.tests.lab import base
@@ -67,22 +64,6 @@ class ProgressTest(base.LabTestCase):
         )
         return found
 
-    def said_by_check(self, instance: Any) -> int:
-        """The bytes of disks that would travel."""
-        etc = self.lab.layout.etc / 'controller' / 'nova.conf'
-        command = self.lab.client_command(
-            'nova-blockmig', 'check', instance.id,
-            '--host', base.DESTINATION, '--config-file', str(etc),
-            '-f', 'json',
-        )  # fmt: skip
-        done = subprocess.run(
-            command,
-            env=subprocesses.environment(self.lab.credentials()),
-            capture_output=True, text=True, timeout=200, check=True,
-        )  # fmt: skip
-        (line,) = json.loads(done.stdout)
-        return int(line['travel_bytes'])
-
     def test_copied_disks(self) -> None:
         self.use(extra=dict.fromkeys(base.HOSTS, SLOW))
         instance = self.boot(FLAVOR)
@@ -92,7 +73,9 @@ class ProgressTest(base.LabTestCase):
         # On a fast machine the guest's writes dirty more memory than such a
         # link carries, and it would run on the source for ever.
         instance.pause()
-        said = self.said_by_check(instance)
+        code, line = self.ask(instance, base.DESTINATION)
+        self.assertEqual(0, code)
+        said = int(line['travel_bytes'])
         position = self.log_size(base.SOURCE)
         _, seen = self.migrate(instance)
         self.assert_grows(seen)

@@ -263,8 +263,8 @@ class StockTest(SmallDestinationTestCase):
         )
         number = string.ascii_lowercase.index(device.target[-1])
         start = self.sizes(instance)[disk].virtual_bytes - length
-        instance.host.run(
-            ['virsh', 'qemu-monitor-command', '--hmp', instance.id,
-             f'qemu-io -d /machine/peripheral/virtio-disk{number}/'
-             f'virtio-backend "write -P 1 {start} {length}"']
-        )  # fmt: skip
+        self.monitor(
+            instance,
+            f'qemu-io -d /machine/peripheral/virtio-disk{number}/'
+            f'virtio-backend "write -P 1 {start} {length}"',
+        )

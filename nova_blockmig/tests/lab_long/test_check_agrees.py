@@ -19,14 +19,11 @@ On demand, for it takes half an hour::
 BLOCKMIG_AGREEMENT_SEED is the seed of another run; it is in its output.
 """
 
-import json
 import os
 import random
-import subprocess
 import sys
 from typing import Any
 
-from blocklab.machine import subprocesses
 from nova_blockmig.tests.lab import base
 from nova_blockmig.tests.lab import test_resource_check as small
 
@@ -35,24 +32,14 @@ SEED = int(os.environ.get('BLOCKMIG_AGREEMENT_SEED', '20261128'))
 MIB = 1 << 20
 
 
-class Agreement(small.SmallDestinationTestCase):
+class AgreementTest(small.SmallDestinationTestCase):
     """Two paused guests go there and back, or are refused."""
 
-    def check(self, instance: Any, host: str, *options: str) -> Any:
+    def check(self, instance: Any, host: str) -> Any:
         """What check says of one host."""
-        etc = self.lab.layout.etc / 'controller' / 'nova.conf'
-        command = self.lab.client_command(
-            'nova-blockmig', 'check', instance.id, '--host', host,
-            '--config-file', str(etc), '-f', 'json', *options,
-        )  # fmt: skip
-        done = subprocess.run(
-            command,
-            env=subprocesses.environment(self.lab.credentials()),
-            capture_output=True, text=True, timeout=200, check=False,
-        )  # fmt: skip
-        self.assertIn(done.returncode, (0, 1), done.stderr)
-        (line,) = json.loads(done.stdout)
-        self.assertEqual(done.returncode == 0, line['result'] == 'fits')
+        code, line = self.ask(instance, host)
+        self.assertIn(code, (0, 1))
+        self.assertEqual(code == 0, line['result'] == 'fits')
         return line
 
     def room(self, instance: Any, chance: random.Random) -> str:
@@ -94,12 +81,7 @@ class Agreement(small.SmallDestinationTestCase):
         )  # fmt: skip
         return agree
 
-    def monitor(self, instance: Any, command: str) -> None:
-        instance.host.run(
-            ['virsh', 'qemu-monitor-command', '--hmp', instance.id, command]
-        )
-
-    def agree(self) -> None:
+    def test_check_and_migration_agree(self) -> None:
         chance = random.Random(SEED)  # noqa: S311 - no secret
         self.there = self.small('blockmig')
         guests = [self.boot(small.FLAVOR) for _ in range(2)]
@@ -111,10 +93,3 @@ class Agreement(small.SmallDestinationTestCase):
         ]
         print(f'seed {SEED}: {sum(agreed)} of {CASES} agreed', file=sys.stderr)
         self.assertEqual(CASES, sum(agreed))
-
-
-if CASES:
-
-    class AgreementTest(Agreement):
-        def test_check_and_migration_agree(self) -> None:
-            self.agree()
