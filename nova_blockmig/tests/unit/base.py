@@ -67,3 +67,19 @@ class TestCase(testtools.TestCase):
         super().setUp()
         for owner, name in _STARTERS:
             self.useFixture(fixtures.MockPatchObject(owner, name, _refuse))
+
+
+class DirectoryTestCase(TestCase):
+    """A test with a temporary directory of its own, which is ``path``."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.path = self.useFixture(fixtures.TempDir()).path
+
+    def write(self, name: str, data: bytes = b'') -> str:
+        """Make a file and the directories above it; return its path."""
+        path = os.path.join(self.path, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, 'wb') as file:
+            file.write(data)
+        return path

@@ -10,7 +10,6 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-
 """What the tests of the destination begin with: real files of a directory."""
 
 import os
@@ -35,10 +34,9 @@ IMAGE = 'c5a6b1b4-3f5c-4f57-a7ae-6d4b8a0b9c11'
 IMAGE_BASE = imagecache.get_cache_fname(IMAGE)
 
 
-class Case(base.TestCase):
+class Case(base.DirectoryTestCase):
     def setUp(self):
         super().setUp()
-        self.path = self.useFixture(fixtures.TempDir()).path
         self.conf = self.useFixture(config_fixture.Config(nova.conf.CONF))
         self.conf.config(instances_path=self.path, host='server-01')
         self.instance_dir = os.path.join(self.path, UUID)
@@ -65,13 +63,6 @@ class Case(base.TestCase):
             'instance_relative_path': UUID,
         }
         return migrate_data.LibvirtLiveMigrateData(**{**values, **kwargs})
-
-    def write(self, name, data=b''):
-        path = os.path.join(self.path, name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, 'wb') as file:
-            file.write(data)
-        return path
 
 
 class CheckCase(Case):

@@ -10,7 +10,6 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-
 """What the tests of the resource check begin with: a record and a host."""
 
 import types

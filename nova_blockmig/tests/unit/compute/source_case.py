@@ -10,7 +10,6 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-
 """What the tests of the source begin with: an instance and its disks."""
 
 import os
@@ -36,7 +35,7 @@ IMAGE = 'c5a6b1b4-3f5c-4f57-a7ae-6d4b8a0b9c11'
 MIB = 1 << 20
 
 
-class Case(base.TestCase):
+class Case(base.DirectoryTestCase):
     """An instance with a root disk, an ephemeral disk and a config drive.
 
     The overlays are plain files; what their headers say is told apart.
@@ -51,7 +50,6 @@ class Case(base.TestCase):
                 lambda uuid: self.started_ns,
             )
         )
-        self.path = self.useFixture(fixtures.TempDir()).path
         conf = self.useFixture(config_fixture.Config(nova.conf.CONF))
         conf.config(instances_path=self.path, host='server2')
         self.instance = types.SimpleNamespace(
@@ -99,13 +97,6 @@ class Case(base.TestCase):
         self.driver._image_api.download.return_value = iter([b'data'])
         self.source = source.Source(self.driver, model.Policy())
         self.keys = sealing.KeyPair()
-
-    def write(self, name, data):
-        path = os.path.join(self.path, name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, 'wb') as file:
-            file.write(data)
-        return path
 
     def base(self, name, data):
         return self.write(f'_base/{name}', data)

@@ -36,11 +36,10 @@ OTHER = 'e2d0c1b3-1c5e-4a7e-b1a0-8f9d3c2b1a00'
 HOST = 'server-02'
 
 
-class Case(base.TestCase):
+class Case(base.DirectoryTestCase):
     def setUp(self):
         super().setUp()
         objects.register_all()
-        self.path = self.useFixture(fixtures.TempDir()).path
         conf = self.useFixture(config_fixture.Config(nova.conf.CONF))
         conf.config(instances_path=self.path, host=HOST)
         self.useFixture(
@@ -68,13 +67,6 @@ class Case(base.TestCase):
             setattr(self, name + owner.__name__, mocked.start())
             self.addCleanup(mocked.stop)
         self.manager = bases_in_use.ImageCacheManager()
-
-    def write(self, name, data=b''):
-        path = os.path.join(self.path, name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, 'wb') as file:
-            file.write(data)
-        return path
 
     def base(self, name):
         """A base that nobody has touched for three days."""

@@ -10,7 +10,6 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-
 """The bases that are compared, and the disks of a guest that has arrived."""
 
 import os

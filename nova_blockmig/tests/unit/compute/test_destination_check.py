@@ -10,7 +10,6 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-
 """What the destination says, and asks of the source, in the check."""
 
 import os

@@ -10,7 +10,6 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-
 """The instance's directory: leftovers, late rollbacks, one that was there."""
 
 import os

@@ -10,7 +10,6 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-
 """The disks that the destination makes before the copy."""
 
 import os

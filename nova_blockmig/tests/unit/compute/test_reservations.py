@@ -10,7 +10,6 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-
 """What is on its way to a host and not yet in its record."""
 
 import datetime

@@ -10,7 +10,6 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-
 """The resource check of the destination, as the driver calls it."""
 
 from nova_blockmig.core import capacity

@@ -10,7 +10,6 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-
 """The resource check of the source, and what each disk needs."""
 
 from nova_blockmig.compute import resource_check

@@ -10,7 +10,6 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-
 """The backing files that the source finds, and how each disk moves then."""
 
 import dataclasses

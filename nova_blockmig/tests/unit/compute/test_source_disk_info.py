@@ -10,7 +10,6 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-
 """What the source sends to the destination, and the flattening before it."""
 
 import base64
