@@ -76,6 +76,13 @@ def _add_up(commands: Any) -> None:
     up = commands.add_parser('up', help='bring the lab up')
     options.add(up)
     up.set_defaults(run=_up)
+    install = commands.add_parser(
+        'install',
+        help='install what "up" with the same options needs, beside labs that '
+        'are up',
+    )
+    options.add(install)
+    install.set_defaults(run=_install)
 
 
 def _add_simple(commands: Any) -> None:
@@ -127,6 +134,15 @@ def _up(arguments: argparse.Namespace) -> int:
 
     with lock.exclusive(arguments.name) as layout:
         up.bring_up(layout, options.choices(arguments))
+    return 0
+
+
+def _install(arguments: argparse.Namespace) -> int:
+    from blocklab.commands import install
+    from blocklab.machine.progress import Progress
+
+    layout = layouts.named(arguments.name)
+    install.install(layout, options.choices(arguments), Progress())
     return 0
 
 

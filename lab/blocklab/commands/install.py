@@ -30,7 +30,7 @@ def install(layout: Layout, choices: Choices, progress: Progress) -> None:
 
     :raises LabError: it cannot be installed.
     """
-    layout.logs.mkdir(exist_ok=True)
+    layout.logs.mkdir(parents=True, exist_ok=True)
     log = layout.logs / 'install.log'
     release = releases.named(choices.release)
     chosen = set(choices.systems.values())
@@ -40,11 +40,13 @@ def install(layout: Layout, choices: Choices, progress: Progress) -> None:
                 f'{len(wanted)} Debian packages', announce=True
             ):
                 packages.install(wanted, log)
-        for system in sorted(chosen):
+        roots.prepare(chosen, log)
+    for system in sorted(chosen):
+        # Not in the way of labs that do not need it: it takes long.
+        with venvs.locked(f'root-{system}'):
             if not roots.is_complete(system):
                 with progress.step(f'Debian {system}', announce=True):
                     roots.install(system, log)
-        for system in sorted(chosen):
             if _wants_ours(choices, system) and roots.has_nova(system):
                 _install_package(system, progress, log)
     ours = 'blockmig' in choices.drivers.values()

@@ -17,6 +17,7 @@ kept beneath ROOT/roots like the environments. What a host writes is not in
 it but in the host's own directories, so hosts and labs share a root.
 """
 
+from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,6 +43,13 @@ _BUILDERS = {'trixie-build': packages.BUILD}
 _PACKAGES = {**SYSTEMS, **_BUILDERS}
 _ROOTS = ROOT / 'roots'
 _CERTIFICATES = Path('/etc/ssl/certs/ca-certificates.crt')
+# A root that a power cut spoils is made anew, and nobody reads a manual there.
+_DPKG = """\
+force-unsafe-io
+path-exclude=/usr/share/doc/*
+path-exclude=/usr/share/locale/*
+path-exclude=/usr/share/man/*
+"""
 
 # What a root shows of this machine, beneath the same names: devices and the
 # like with all that is mounted there, the labs and this code without.
@@ -162,9 +170,17 @@ def stamp(name: str) -> Path:
     return _ROOTS / f'.{name}.packages'
 
 
-def _bootstrap(name: str, log: Path) -> None:
-    if shutil.which('debootstrap') is None:
+def prepare(names: Iterable[str], log: Path) -> None:
+    """Give this machine what makes roots, if one is to be made.
+
+    :raises CommandFailed: apt could not.
+    """
+    wanted = [name for name in names if not path(name).exists()]
+    if wanted and shutil.which('debootstrap') is None:
         packages.install(['debootstrap'], log)
+
+
+def _bootstrap(name: str, log: Path) -> None:
     listing = subprocesses.run(
         'Asking apt for its mirrors',
         ['apt-get', 'indextargets', '--format', mirrors.FORMAT],
@@ -174,13 +190,23 @@ def _bootstrap(name: str, log: Path) -> None:
     _ROOTS.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=_ROOTS) as directory:
         new = Path(directory) / name
+        # In two stages, for dpkg's settings to be there from the second on.
         subprocesses.run(
             f'debootstrap of Debian {wanted}',
             [
-                'debootstrap', '--variant=minbase',
+                'debootstrap', '--foreign', '--variant=minbase',
                 f'--keyring={mirrors.KEYRING}',
                 '--include=ca-certificates', wanted, new,
                 mirrors.of(found, wanted),
+            ],
+            log=log,
+        )  # fmt: skip
+        (new / 'etc/dpkg/dpkg.cfg.d/90blockmig-lab').write_text(_DPKG)
+        subprocesses.run(
+            f'Second stage of the debootstrap of Debian {wanted}',
+            [
+                'unshare', '--mount', '--propagation=private',
+                'chroot', new, '/debootstrap/debootstrap', '--second-stage',
             ],
             log=log,
         )  # fmt: skip
