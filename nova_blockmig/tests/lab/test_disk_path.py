@@ -24,6 +24,7 @@ import fixtures
 
 from blocklab.guest import filesystems
 from blocklab.migration import scenario
+from blocklab.migration import upgrade
 from nova_blockmig.tests.lab import base
 
 SMALL = scenario.Flavor(
@@ -136,16 +137,16 @@ class EveryFileSystemTest(DiskPathTestCase):
         self.assertEqual(
             {'disk'}, {d.name for d in after.values() if d.backing}
         )
-        # A second move is refused while the guest stays paused: QEMU would
-        # crash. Resumed, its own checks hold, and it moves while it writes.
-        self.assert_refused(instance, 'was not resumed', 'unpause')
+        self.assert_once_more(instance, before)
+        # Resumed, its own checks hold, and it moves while it writes.
         instance.unpause()
         arrived = instance.wait_for_guest(
             lambda guest: bool(guest.last), 'a sign of life', 400
         )
-        position = self.log_size(base.SOURCE)
+        there = self.other(instance.host_name)
+        position = self.log_size(there)
         self.move(instance)
-        self.assertNotIn('Made disk.eph', self.logged(base.SOURCE, position))
+        self.assertNotIn('Made disk.eph', self.logged(there, position))
         seen = instance.wait_for_checks(arrived, 400)
         self.assertTrue(seen.sound, seen)
         # And it starts again from the disks that we made.
@@ -160,6 +161,18 @@ class EveryFileSystemTest(DiskPathTestCase):
             dict.fromkeys(('disk', 'disk.eph0', 'disk.eph1', 'disk.eph2'), ''),
             filesystems.complaints(instance.host, instance.id),
         )
+
+    def assert_once_more(self, instance: Any, before: Any) -> None:
+        """A second move while it stays paused: QEMU 10.0 is the first to do.
+
+        One before it would crash, so such a move is refused.
+        """
+        known = upgrade.versions(self.lab, instance.host_name)
+        if int(known.qemu.partition('.')[0]) < 10:
+            self.assert_refused(instance, 'was not resumed', 'unpause')
+            return
+        self.move(instance)
+        self.assert_same(before, instance.hash())
 
 
 class MixedCloudTest(DiskPathTestCase):
