@@ -44,7 +44,7 @@ class UpgradeTest(base.LabTestCase):
         away, back = story.steps
         pairs = (away.versions, back.versions)
         unlike = [old.qemu != new.qemu for old, new in pairs]
-        self.assertEqual(1, unlike.count(True), pairs)
+        self.assertEqual(1, unlike.count(True), str(pairs))
         for step in story.steps:
             (arrival,) = step.arrivals
             self.assertEqual(DISKS, {row.name for row in arrival.disks})
