@@ -28,6 +28,7 @@ import os
 
 from nova import exception
 import nova.conf
+from nova.virt.libvirt import driver as libvirt_driver
 from nova.virt.libvirt import utils as libvirt_utils
 from oslo_log import log as logging
 from oslo_utils import fileutils
@@ -46,6 +47,7 @@ _MOST = 1024
 # libvirt's stable ABI: virDomainState, virDomainShutoffReason. Nova's fake
 # libvirt does not have all of the names.
 SHUTOFF, _SHUTOFF_MIGRATED = 5, 4
+_CRASHED = 6
 
 
 @contextlib.contextmanager
@@ -103,6 +105,26 @@ def is_migrated(state: int, reason: int) -> bool:
     It does where it could not remove the domain.
     """
     return (state, reason) == (SHUTOFF, _SHUTOFF_MIGRATED)
+
+
+def ended_here(guest: libvirt_types.Guest) -> bool:
+    """Whether the guest's domain is shut off, and not because it was moved.
+
+    libvirt removes the domain of a guest that has left, or says that it was
+    migrated where it could not remove it.
+    """
+    libvirt = libvirt_driver.libvirt
+    try:
+        if guest.is_active():
+            return False
+        state, reason = guest._domain.state()[:2]
+    except libvirt.libvirtError as exc:
+        if exc.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+            return False
+        raise
+    if is_migrated(state, reason):
+        return False
+    return state in (SHUTOFF, _CRASHED)
 
 
 def _unmark_if_here(

@@ -59,9 +59,6 @@ _RESTART_SECONDS = 60
 _SAVE_AGAIN_SECONDS = 5
 """As often as Nova's monitor saves its figures."""
 
-_CRASHED = 6  # virDomainState, libvirt's stable ABI
-
-
 @contextlib.contextmanager
 def reporting_copy(
     context: nova_types.Context,
@@ -168,6 +165,7 @@ class Monitor:
         with self._watching(
             instance, dest, guest, disk_paths, migrate_data
         ) as watched:
+            arrived = watched.saving_as_done(post)
             self._watch(
                 instance,
                 watched,
@@ -176,14 +174,15 @@ class Monitor:
                     instance,
                     watched,
                     dest,
-                    self._unless_ended_here(
-                        watched, watched.saving_as_done(post), recover
-                    ),
+                    self._unless_ended_here(watched, arrived, recover),
                     self._recovering(recover),
                     block_migration,
                     migrate_data,
                     future,
                     disk_paths,
+                ),
+                lambda: arrived(
+                    context, instance, dest, block_migration, migrate_data
                 ),
             )
 
@@ -192,6 +191,7 @@ class Monitor:
         instance: nova_types.Instance,
         guest: libvirt_types.Guest,
         monitor: Callable[[], None],
+        arrived: Callable[[], None],
     ) -> None:
         left = _MOST_RESTARTS
         while True:
@@ -205,7 +205,14 @@ class Monitor:
                     exc,
                     instance=instance,
                 )
-                guest._domain = self._domain_found_again(instance, exc)
+                domain = self._domain_found_again(instance, exc)
+                if domain is None:
+                    # Only of a guest that has left libvirt removes it, see
+                    # `departure.ended_here`.
+                    self._decided = True
+                    arrived()
+                    return
+                guest._domain = domain
                 left -= 1
             except messaging.MessagingException as exc:
                 if self._decided:
@@ -221,15 +228,19 @@ class Monitor:
 
     def _domain_found_again(
         self, instance: nova_types.Instance, lost: Exception
-    ) -> libvirt_types.Domain:
-        """The domain, from a connection to libvirt that is new if need be."""
+    ) -> libvirt_types.Domain | None:
+        """The domain, from a connection to libvirt that is new if need be.
+
+        :returns: None if libvirt answers that it has none.
+        :raises libvirtError: `lost`, if libvirt stays away.
+        """
         deadline = time.monotonic() + _RESTART_SECONDS
         while True:
             time.sleep(1)
             try:
                 return self._host.get_guest(instance)._domain
-            except exception.InstanceNotFound as exc:
-                raise lost from exc
+            except exception.InstanceNotFound:
+                return None
             except exception.NovaException as exc:
                 if time.monotonic() > deadline:
                     raise lost from exc
@@ -261,7 +272,7 @@ class Monitor:
             block_migration: bool,
             migrate_data: nova_types.MigrateData,
         ) -> None:
-            here = ended_here(guest)
+            here = departure.ended_here(guest)
             self._decided = True
             if not here:
                 post(context, instance, dest, block_migration, migrate_data)
@@ -274,23 +285,3 @@ class Monitor:
                 report(context, instance, ENDED_ON_SOURCE, _ENDED)
 
         return post_or_recover
-
-
-def ended_here(guest: libvirt_types.Guest) -> bool:
-    """Whether the guest's domain is shut off, and not because it was moved.
-
-    libvirt removes the domain of a guest that has left, or says that it was
-    migrated where it could not remove it.
-    """
-    libvirt = libvirt_driver.libvirt
-    try:
-        if guest.is_active():
-            return False
-        state, reason = guest._domain.state()[:2]
-    except libvirt.libvirtError as exc:
-        if exc.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
-            return False
-        raise
-    if departure.is_migrated(state, reason):
-        return False
-    return state in (departure.SHUTOFF, _CRASHED)

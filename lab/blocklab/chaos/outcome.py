@@ -43,6 +43,7 @@ class Result:
     :ivar again: Nova's last word on the second attempt.
     :ivar seconds: of the whole cell.
     :ivar versions: of Nova, libvirt and QEMU.
+    :ivar timings: part of the cell -> seconds.
     """
 
     cell: str
@@ -58,6 +59,7 @@ class Result:
     seconds: float = 0
     notes: tuple[str, ...] = ()
     observed: Mapping[str, object] = field(default_factory=dict)
+    timings: Mapping[str, float] = field(default_factory=dict)
 
 
 def verdict(result: Mapping[str, Any]) -> str:
@@ -71,6 +73,15 @@ def verdict(result: Mapping[str, Any]) -> str:
     return DEBRIS if result['problems'] else GOOD
 
 
+def known(results: Iterable[Mapping[str, Any]], driver: str) -> set[str]:
+    """The cells that were run with a driver, and not missed."""
+    return {
+        result['cell']
+        for result in results
+        if result['driver'] == driver and verdict(result) != MISSED
+    }
+
+
 def rows(results: Iterable[Mapping[str, Any]]) -> list[tuple[str, ...]]:
     """The rows of the table; of two results for a cell the later counts."""
     latest: dict[tuple[str, str], Mapping[str, Any]] = {}
@@ -79,6 +90,19 @@ def rows(results: Iterable[Mapping[str, Any]]) -> list[tuple[str, ...]]:
         if key not in latest or verdict(result) != MISSED:
             latest[key] = result
     return [_row(latest[key]) for key in latest]
+
+
+def not_run(
+    names: Iterable[str], results: Iterable[Mapping[str, Any]]
+) -> list[tuple[str, ...]]:
+    """A row for each cell that no driver was run in, in their order."""
+    run = {result['cell'] for result in results}
+    empty = ('-',) * (len(COLUMNS) - 4)
+    return [
+        (*name.split(':', 1), '-', NOT_RUN, *empty)
+        for name in names
+        if name not in run
+    ]
 
 
 def _row(result: Mapping[str, Any]) -> tuple[str, ...]:

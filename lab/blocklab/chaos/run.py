@@ -46,6 +46,14 @@ FLAVOR = scenario.Flavor(
 _LARGER = dataclasses.replace(FLAVOR, ephemeral_gib=4)
 # Nothing may be sent inline, so that it is flattened.
 FLATTENED = {'blockmig': {'max_inline_bytes': '0'}}
+# What Nova puts right by itself it puts right soon: seconds between two runs
+# of its periodic tasks. What they do is not changed.
+OFTEN = {
+    'DEFAULT': {
+        'sync_power_state_interval': '10',
+        'update_resources_interval': '10',
+    }
+}
 # Written by the guest, so that there is something to copy.
 BULK_MIB = 40
 
@@ -106,6 +114,7 @@ class CellRun:
             seconds=round(time.monotonic() - began, 1),
             notes=tuple(facts.notes),
             observed=facts.observed,
+            timings=facts.timings,
         )
         whole = facts.again == 'completed' and not facts.lost
         return result, subject if whole else None
@@ -118,7 +127,8 @@ class CellRun:
             name = hosts[0] if side == matrix.SOURCE else hosts[1]
             stack.enter_context(faults.small_disk(self._lab, name))
         if subject is None:
-            subject = self._boot(hosts[0])
+            with self._facts.timing('boot'):
+                subject = self._boot(hosts[0])
             if self._cell.needs_small_disk:
                 stack.callback(self._delete, subject.instance)
         instance = subject.instance
@@ -127,17 +137,20 @@ class CellRun:
         trial = Trial(
             self._lab, instance, instance.server.instance_name, here, there
         )
-        self._disturb(trial, subject.image)
+        with self._facts.timing('disturb'):
+            self._disturb(trial, subject.image)
         afterwards = after.Afterwards(
             trial,
             self._facts,
             subject.before,
             guest_may_die=self._cell.guest_may_die,
         )
-        afterwards.settle()
-        afterwards.judge()
-        afterwards.check_guest()
-        afterwards.again()
+        for step in (
+            afterwards.settle, afterwards.judge, afterwards.check_guest,
+            afterwards.again,
+        ):  # fmt: skip
+            with self._facts.timing(step.__name__):
+                step()
         return subject
 
     def _boot(self, host: str) -> Subject:
@@ -179,7 +192,7 @@ class CellRun:
         cell = self._cell
         strike = faults.Strike(trial, cell.fault, image)
         brake = slow.Brake(trial)
-        share = self._random.uniform(0.1, 0.6) if cell.step == 'copy' else 0
+        share = self._random.uniform(0.05, 0.3) if cell.step == 'copy' else 0
         catcher = Catcher(trial, cell.step, share)
         with contextlib.ExitStack() as stack:
             stack.enter_context(catcher.listening())
@@ -199,6 +212,10 @@ class CellRun:
                     strike.strike(lambda: self._ended(trial, request))
                 finally:
                     strike.recover()
+                # What was started again finds the step as it was.
+                if cell.fault.kind in ('kill', 'restart'):
+                    with self._facts.noting('waiting for the services'):
+                        self._lab.wait_until_reporting(120)
             else:
                 self._facts.notes.append('the step was not caught')
             brake.release()
@@ -221,9 +238,8 @@ class CellRun:
 
 def settings_for(cell: Cell) -> Extra:
     """What nova.conf of the compute hosts needs for a cell."""
-    if cell.step != 'flatten':
-        return {}
-    return dict.fromkeys(COMPUTES, FLATTENED)
+    settings = OFTEN | (FLATTENED if cell.step == 'flatten' else {})
+    return dict.fromkeys(COMPUTES, settings)
 
 
 def uses_up(cell: Cell) -> bool:

@@ -21,8 +21,8 @@ from blocklab.chaos.trial import Trial
 from blocklab.machine.errors import CommandFailed
 from blocklab.machine.host import Host
 
-# A few tens of MiB then take as many seconds.
-RATE = '24mbit'
+# A MiB a second: a service that is killed is back before the copy ends.
+RATE = '8mbit'
 _QDISC = ('tc', 'qdisc')
 
 

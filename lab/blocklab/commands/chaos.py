@@ -64,11 +64,18 @@ def add_parser(subparsers: Any) -> None:
         help='add what was found to FILE, one JSON object a line',
     )
     chaos.add_argument(
+        '--resume',
+        action='store_true',
+        help='leave out the cells that the report has for this driver, '
+        'unless their step was missed',
+    )
+    chaos.add_argument(
         '--table',
         nargs='+',
         type=Path,
         metavar='FILE',
-        help='run nothing; print the table of such files, as CSV',
+        help='run nothing; print the table of such files, as CSV, with the '
+        'cells that were not run',
     )
     chaos.set_defaults(run=run)
 
@@ -76,10 +83,14 @@ def add_parser(subparsers: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """The sub-command; its exit code."""
     from blocklab.chaos import matrix
+    from blocklab.chaos import outcome
 
     if arguments.table:
         return _table(arguments.table)
     cells = matrix.chosen(arguments.only, arguments.driver)
+    if arguments.resume and arguments.report and arguments.report.exists():
+        known = outcome.known(_read(arguments.report), arguments.driver)
+        cells = tuple(cell for cell in cells if cell.name not in known)
     if arguments.list:
         for cell in cells:
             print(f'{cell.name:36} {cell.fault.text}')
@@ -129,14 +140,17 @@ def _lab(arguments: argparse.Namespace, layout: Any, extra: Any) -> Any:
 
 
 def _table(files: list[Path]) -> int:
+    from blocklab.chaos import matrix
     from blocklab.chaos import outcome
 
-    results = [
-        json.loads(line)
-        for file in files
-        for line in file.read_text().splitlines()
-    ]
+    results = [result for file in files for result in _read(file)]
     out = csv.writer(sys.stdout, lineterminator='\n')
     out.writerow(outcome.COLUMNS)
     out.writerows(outcome.rows(results))
+    names = [cell.name for cell in matrix.cells()]
+    out.writerows(outcome.not_run(names, results))
     return 0
+
+
+def _read(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text().splitlines()]

@@ -70,3 +70,22 @@ class RowsTest(unittest.TestCase):
     def test_each_driver_has_its_row(self) -> None:
         found = outcome.rows([with_(), with_(driver='stock')])
         self.assertEqual(['blockmig', 'stock'], [row[2] for row in found])
+
+
+class KnownTest(unittest.TestCase):
+    def test_what_was_run_with_that_driver(self) -> None:
+        results = [
+            with_(),
+            with_(cell='copy:abort', hit=False),
+            with_(cell='check:abort', driver='stock'),
+        ]
+        self.assertEqual(
+            {'copy:link-30s'}, outcome.known(results, 'blockmig')
+        )
+
+
+class NotRunTest(unittest.TestCase):
+    def test_a_row_that_says_so(self) -> None:
+        (row,) = outcome.not_run(['copy:link-30s', 'check:abort'], [with_()])
+        self.assertEqual(('check', 'abort', '-', 'not run'), row[:4])
+        self.assertEqual(len(outcome.COLUMNS), len(row))

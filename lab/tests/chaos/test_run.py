@@ -40,6 +40,12 @@ class ExtraTest(unittest.TestCase):
         (flatten, copy) = matrix.chosen(
             ['flatten:abort', 'copy:abort'], 'blockmig'
         )
-        self.assertEqual({}, run.settings_for(copy))
         hosts = {'server2', 'server-01'}
-        self.assertEqual(hosts, run.settings_for(flatten).keys())
+        for cell, sections in (
+            (copy, {'DEFAULT'}),
+            (flatten, {'DEFAULT', 'blockmig'}),
+        ):
+            settings = run.settings_for(cell)
+            self.assertEqual(hosts, settings.keys())
+            for host in hosts:
+                self.assertEqual(sections, settings[host].keys())
