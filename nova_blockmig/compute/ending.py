@@ -59,6 +59,7 @@ _RESTART_SECONDS = 60
 _SAVE_AGAIN_SECONDS = 5
 """As often as Nova's monitor saves its figures."""
 
+
 @contextlib.contextmanager
 def reporting_copy(
     context: nova_types.Context,

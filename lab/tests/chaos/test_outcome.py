@@ -79,9 +79,7 @@ class KnownTest(unittest.TestCase):
             with_(cell='copy:abort', hit=False),
             with_(cell='check:abort', driver='stock'),
         ]
-        self.assertEqual(
-            {'copy:link-30s'}, outcome.known(results, 'blockmig')
-        )
+        self.assertEqual({'copy:link-30s'}, outcome.known(results, 'blockmig'))
 
 
 class NotRunTest(unittest.TestCase):
