@@ -114,6 +114,7 @@ class Afterwards:
         self._facts = facts
         self._before = before
         self._guest_may_die = guest_may_die
+        self._active: tuple[str, ...] = ()
 
     def settle(self) -> None:
         """Wait for Nova's last word, and for every service."""
@@ -151,6 +152,7 @@ class Afterwards:
             if not found or time.monotonic() > deadline:
                 break
             time.sleep(3)
+        self._active = seen.active
         self._facts.observed = seen.as_json()
         self._facts.problems += found
         if len(seen.active) > 1:
@@ -161,8 +163,7 @@ class Afterwards:
         instance = self._trial.instance
         compute = self._trial.lab.cloud.compute
         server = instance.server
-        active = self._facts.observed['active']
-        if active and server.compute_host not in active:
+        if self._active and server.compute_host not in self._active:
             raise LabError(
                 f'Nova has the guest on {server.compute_host}, where it does '
                 'not run.', 'See "Nova and libvirt disagree".',
