@@ -22,6 +22,7 @@ from nova.virt.libvirt import guest as libvirt_guest
 from oslo_log import log as logging
 
 from nova_blockmig import conf
+from nova_blockmig.compute import destination_xml
 from nova_blockmig.compute import libvirt_types
 from nova_blockmig.core import flag_rules
 from nova_blockmig.core import flags
@@ -106,6 +107,7 @@ class _Domain:
 
     :param unwanted: flags to take away.
     :param parameters: typed parameters to add.
+    :param copied: the disks that are copied, see `destination_xml`.
     """
 
     def __init__(
@@ -113,10 +115,12 @@ class _Domain:
         domain: libvirt_types.Domain,
         unwanted: int,
         parameters: dict[str, object],
+        copied: Collection[str],
     ) -> None:
         self._domain = domain
         self._unwanted = unwanted
         self._parameters = parameters
+        self._copied = copied
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._domain, name)
@@ -126,7 +130,10 @@ class _Domain:
     ) -> object:
         return self._domain.migrateToURI3(
             destination,
-            params={**params, **self._parameters},
+            params={
+                **destination_xml.without_bases(params, self._copied),
+                **self._parameters,
+            },
             flags=flags & ~self._unwanted,
         )
 
@@ -144,6 +151,7 @@ def guest_to_migrate(
     If a guest has no disks to copy, because all of them are volumes, Nova
     takes NON_SHARED_INC from the flags but no other flag of a copy, and
     libvirt would copy the volumes onto themselves. That is prevented here.
+    And no disk that is copied gets a base of the source.
 
     :param device_names: what Nova found to copy: ``vda`` and so on.
     :param used: the flags of block migrations from this host.
@@ -153,6 +161,8 @@ def guest_to_migrate(
     parameters: dict[str, object] = {}
     if device_names and detect_zeroes:
         parameters[_DETECT_ZEROES] = list(device_names)
-    if not unwanted and not parameters:
+    if not unwanted and not device_names:
         return guest
-    return libvirt_guest.Guest(_Domain(guest._domain, unwanted, parameters))
+    return libvirt_guest.Guest(
+        _Domain(guest._domain, unwanted, parameters, device_names)
+    )

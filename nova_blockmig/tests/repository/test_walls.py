@@ -42,6 +42,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         'nova_blockmig.host',
         'nova_blockmig.version',
         'eventlet.tpool',
+        'lxml.etree',
         'oslo_',
         # Nova's objects, exceptions, options and image code, what writes an
         # instance's events, and the module that libvirt is taken from.

@@ -149,7 +149,7 @@ class TestGuestToMigrate(base.TestCase):
         )
         self.guest = libvirt_guest.Guest(self.domain)
 
-    def migrate(self, device_names, bits, **kwargs):
+    def migrate(self, device_names, bits, xml='<domain/>', **kwargs):
         guest = flags.guest_to_migrate(
             LIBVIRT, self.guest, device_names, used=bits, **kwargs
         )
@@ -158,7 +158,7 @@ class TestGuestToMigrate(base.TestCase):
             migrate_uri=None,
             flags=bits,
             migrate_disks=device_names,
-            destination_xml='<domain/>',
+            destination_xml=xml,
             bandwidth=0,
         )
         call = self.domain.migrateToURI3.call_args
@@ -170,13 +170,32 @@ class TestGuestToMigrate(base.TestCase):
         self.assertEqual(bits, self.migrate(['vda'], bits))
 
     def test_nothing_stands_between_where_nothing_is_to_be_changed(self):
-        for device_names, used in ((['vda'], 64), ([], 128), ([], 1 | 2)):
+        for used in (128, 1 | 2):
             self.assertIs(
                 self.guest,
-                flags.guest_to_migrate(
-                    LIBVIRT, self.guest, device_names, used=used
-                ),
+                flags.guest_to_migrate(LIBVIRT, self.guest, [], used=used),
             )
+
+    def test_a_copied_disk_gets_no_base_of_the_source(self):
+        volume = (
+            "<disk><target dev='vdb'/><backingStore type='file'>"
+            "<source file='/mnt/base'/></backingStore></disk>"
+        )
+        given = (
+            "<domain type='qemu' xmlns:q='http://libvirt.org/schemas/domain"
+            "/qemu/1.0'><q:commandline/><devices>"
+            "<disk><source file='/i/disk'/><backingStore type='file'>"
+            "<source file='/i/_base/b'/><backingStore/></backingStore>"
+            f"<target dev='vda'/></disk>{volume}</devices></domain>"
+        )
+        self.migrate(['vda'], 1 | 2 | 128, xml=given)
+        xml = self.params['destination_xml']
+        self.assertEqual(xml, self.params['persistent_xml'])
+        self.assertNotIn('/i/_base/b', xml)
+        for kept in (
+            '/i/disk', '/mnt/base', 'q:commandline', 'vda', 'vdb',
+        ):  # fmt: skip
+            self.assertIn(kept, xml)
 
     def test_volumes_are_never_copied(self):
         for copy in (64, 128, 64 | 1 << 18, 128 | 1 << 18):
