@@ -36,10 +36,12 @@ from blocklab.machine import layout as layouts
 from blocklab.machine import releases
 from blocklab.machine import subprocesses
 from blocklab.machine.errors import BadInput
+from blocklab.machine.errors import CommandFailed
 from blocklab.machine.host import Host
 from blocklab.machine.layout import Layout
 from blocklab.machine.progress import Progress
 from blocklab.machine.releases import Release
+from blocklab.services import database
 from blocklab.services import keeper
 from blocklab.services import services
 from blocklab.services import settings as lab_settings
@@ -209,12 +211,18 @@ class Lab:
         """Service -> what is wrong with it; empty when all is well."""
         from blocklab.services import cloud
 
-        return keeper.local_problems(
-            self.services, self.supervisor
-        ) or cloud.problems(
+        if found := keeper.local_problems(self.services, self.supervisor):
+            return found
+        controller = Host(self.layout.controller)
+        try:
+            reported = database.last_reports(controller)
+        except CommandFailed as error:
+            return {'mariadb': f'does not answer: {error}'}
+        return cloud.problems(
             self.cloud,
             [host.name for host in self.layout.computes],
             self._began(),
+            reported,
             cinder=self.settings.choices.cinder,
         )
 

@@ -14,7 +14,6 @@
 
 from collections.abc import Iterable
 from collections.abc import Mapping
-import datetime
 import functools
 import socket
 from typing import Any
@@ -153,6 +152,7 @@ def problems(
     cloud: Any,
     hosts: Iterable[str],
     began: Mapping[str, float],
+    reported: Mapping[tuple[str, str], float],
     *,
     cinder: bool = False,
 ) -> dict[str, str]:
@@ -161,11 +161,12 @@ def problems(
     :param hosts: the names of the compute hosts.
     :param began: service -> when its process began, in seconds since 1970:
         a report from before that is not its own.
+    :param reported: binary and host -> when it reported to Nova last.
     :param cinder: whether the lab has volumes.
     """
     try:
         return (
-            _nova_problems(cloud, hosts, began)
+            _nova_problems(cloud, hosts, began, reported)
             | _neutron_problems(cloud, hosts)
             | (_cinder_problems(cloud) if cinder else {})
         )
@@ -179,7 +180,10 @@ def problems(
 
 
 def _nova_problems(
-    cloud: Any, hosts: Iterable[str], began: Mapping[str, float]
+    cloud: Any,
+    hosts: Iterable[str],
+    began: Mapping[str, float],
+    reported: Mapping[tuple[str, str], float],
 ) -> dict[str, str]:
     found = {}
     expected = {
@@ -197,22 +201,11 @@ def _nova_problems(
             found[service] = 'does not report to Nova'
         # Whole seconds: the last report of the process before may bear the
         # second in which this one began.
-        elif _seconds(record.updated_at) < began.get(service, 0) + 1:
+        elif reported.get(key, 0) < began.get(service, 0) + 1:
             found[service] = 'has not reported to Nova since it was started'
         elif key[0] == 'nova-compute' and key[1] not in mapped:
             found[service] = 'is not in a cell yet'
     return found
-
-
-def _seconds(time: str | None) -> float:
-    """A time of Nova's in seconds since 1970; without one, infinity.
-
-    A record that was never updated was made by the process that runs.
-    """
-    if time is None:
-        return float('inf')
-    moment = datetime.datetime.fromisoformat(time)
-    return moment.replace(tzinfo=datetime.UTC).timestamp()
 
 
 def _neutron_problems(cloud: Any, hosts: Iterable[str]) -> dict[str, str]:

@@ -66,6 +66,25 @@ def create(
     )
 
 
+def last_reports(host: Host) -> dict[tuple[str, str], float]:
+    """When Nova's services reported last, in seconds since 1970.
+
+    Binary and host -> that. Nova's API has no such time: what it calls
+    updated_at is also that of a service which is still starting.
+
+    :param host: the controller.
+    :raises CommandFailed: the database does not answer.
+    """
+    said = host.run(
+        ['mariadb', f'--socket={_SOCKET}', '--skip-column-names', 'nova'],
+        text='SELECT `binary`, host, TIMESTAMPDIFF(SECOND, "1970-01-01", '
+        'last_seen_up) FROM services WHERE deleted = 0 '
+        'AND last_seen_up IS NOT NULL;',
+    )
+    rows = (line.split('\t') for line in said.splitlines())
+    return {(binary, name): float(seconds) for binary, name, seconds in rows}
+
+
 class Tables:
     """The commands that fill the databases of one release.
 
