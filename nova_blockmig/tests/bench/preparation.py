@@ -94,6 +94,7 @@ def _case(gib: int, directory: str, turns: int) -> rows.Case:
         case.get(f'{name}_seconds', 0) for name in ('pack', 'seal', 'make')
     )
     case['read_bytes'] = found['pack'][0].read_bytes
+    case['again_read_bytes'] = found['again'][0].read_bytes
     return case
 
 

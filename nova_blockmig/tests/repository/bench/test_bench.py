@@ -68,7 +68,8 @@ class BenchTest(testtools.TestCase):
         flatten.assert_called_once()
         self.assertGreater(case['inline_bytes'], 1000)
         self.assertGreater(case['copy_bytes'], case['inline_bytes'])
-        self.assertLess(case['again_seconds'], case['pack_seconds'])
+        # What is remembered is not read: a few bytes are /proc's own.
+        self.assertLess(case['again_read_bytes'], case['read_bytes'] / 10)
 
     def test_the_documentation_has_what_was_measured(self) -> None:
         self.bench('--render', self.directory)
