@@ -56,7 +56,7 @@ class Checked:
 def peer(data: nova_types.MigrateData) -> handshake.PeerInfo | None:
     """What the destination says of itself; None for the in-tree driver."""
     peer = handshake.read_destination(data.filename)
-    theirs = peer.images_type if peer else images_type.of_stock(data)
+    theirs = peer.images_type if peer else images_type.of_in_tree(data)
     ours = images_type.effective()
     if theirs is not None and theirs != ours:
         raise errors.ImagesTypeDiffers(CONF.host, ours, theirs)

@@ -28,7 +28,7 @@ def effective() -> str:
     return _resolve(CONF.libvirt.images_type, CONF.use_cow_images)
 
 
-def of_stock(data: nova_types.MigrateData) -> str | None:
+def of_in_tree(data: nova_types.MigrateData) -> str | None:
     """The backend of a destination that runs the in-tree driver.
 
     Its migrate data holds ``[libvirt] images_type`` as it is written; what

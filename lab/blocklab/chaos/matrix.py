@@ -155,7 +155,7 @@ def chosen(patterns: Iterable[str], driver: str) -> tuple[Cell, ...]:
 
     :param patterns: of the shell's kind, such as 'copy:link-*'; they decide
         the order. None at all means every cell.
-    :param driver: 'stock' or 'blockmig'.
+    :param driver: 'in-tree' or 'blockmig'.
     :raises BadInput: a pattern names nothing.
     """
     known = [

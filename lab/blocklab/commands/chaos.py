@@ -47,9 +47,9 @@ def add_parser(subparsers: Any) -> None:
     )
     chaos.add_argument(
         '--driver',
-        choices=('blockmig', 'stock'),
+        choices=('blockmig', 'in-tree'),
         default='blockmig',
-        help='stock is the in-tree driver (default: %(default)s)',
+        help="in-tree is Nova's own (default: %(default)s)",
     )
     chaos.add_argument(
         '--seed',

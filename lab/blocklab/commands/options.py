@@ -39,8 +39,8 @@ def add(command: argparse.ArgumentParser) -> None:
         action='append',
         default=[],
         metavar='[HOST=]DRIVER',
-        help='blockmig, or stock for the in-tree driver; for one compute host '
-        'or both (default: blockmig)',
+        help="blockmig, or in-tree for Nova's own; for one compute host or "
+        'both (default: blockmig)',
     )
     command.add_argument(
         '--concurrency',

@@ -35,9 +35,9 @@ def add_parser(subparsers: Any) -> None:
     )
     soak.add_argument(
         '--driver',
-        choices=('blockmig', 'stock'),
+        choices=('blockmig', 'in-tree'),
         default='blockmig',
-        help='stock is the in-tree driver (default: %(default)s)',
+        help="in-tree is Nova's own (default: %(default)s)",
     )
     soak.add_argument(
         '--images-type', choices=('qcow2', 'raw'), default='qcow2',

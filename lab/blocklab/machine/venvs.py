@@ -198,7 +198,7 @@ def install_ours(release: Release, log: Path, ours: Ours = DRIVER) -> None:
     if not (CHECKOUT / 'setup.cfg').exists():
         raise BadInput(
             f'{CHECKOUT} is not a checkout of nova-blockmig.',
-            'Use "--driver stock", or run labctl from a checkout.',
+            'Use "--driver in-tree", or run labctl from a checkout.',
         )
     digest = source_digest(CHECKOUT, ours)
     _stack(release, log)

@@ -167,7 +167,7 @@ def _move(
 
 
 def _driver(lab: Lab) -> str:
-    """'stock' or 'blockmig', or which host has which."""
+    """'in-tree' or 'blockmig', or which host has which."""
     drivers = lab.settings.choices.drivers
     if len(set(drivers.values())) == 1:
         return next(iter(drivers.values()))

@@ -32,7 +32,7 @@ from blocklab.machine.layout import COMPUTES
 from blocklab.machine.layout import CONTROLLER
 
 DRIVERS = {
-    'stock': 'libvirt.LibvirtDriver',
+    'in-tree': 'libvirt.LibvirtDriver',
     'blockmig': 'nova_blockmig.LibvirtDriver',
 }
 # What tells a Nova service which kind of threads to use.
@@ -51,7 +51,7 @@ Extra = Mapping[str, Mapping[str, Mapping[str, str]]]
 class Choices:
     """What the operator can choose; `labctl up` without any means these.
 
-    :ivar drivers: compute host -> 'stock' or 'blockmig'.
+    :ivar drivers: compute host -> 'in-tree' or 'blockmig'.
     :ivar concurrency: compute host -> 'eventlet' or 'threading'; a host
         that is not named uses the release's own default.
     :ivar systems: compute host -> Debian release; a host that is not named
@@ -143,7 +143,7 @@ def load(path: Path) -> Settings | None:
 def per_host(
     option: str, words: Iterable[str], allowed: Iterable[str]
 ) -> dict[str, str]:
-    """Compute host -> value, from words like 'stock' or 'server2=stock'.
+    """Compute host -> value, from words like 'in-tree' or 'server2=in-tree'.
 
     A word without a host is for both; of two words for a host the later
     one counts.

@@ -67,12 +67,12 @@ class ChosenTest(unittest.TestCase):
             [cell.name for cell in found],
         )
 
-    def test_stock_has_no_flattening(self) -> None:
+    def test_in_tree_has_no_flattening(self) -> None:
         self.assertNotIn(
-            'flatten', {cell.step for cell in matrix.chosen([], 'stock')}
+            'flatten', {cell.step for cell in matrix.chosen([], 'in-tree')}
         )
         with self.assertRaises(BadInput):
-            matrix.chosen(['flatten:abort'], 'stock')
+            matrix.chosen(['flatten:abort'], 'in-tree')
 
     def test_a_name_that_is_none(self) -> None:
         with self.assertRaises(BadInput):

@@ -68,8 +68,8 @@ class RowsTest(unittest.TestCase):
         self.assertEqual('lost', row[3])
 
     def test_each_driver_has_its_row(self) -> None:
-        found = outcome.rows([with_(), with_(driver='stock')])
-        self.assertEqual(['blockmig', 'stock'], [row[2] for row in found])
+        found = outcome.rows([with_(), with_(driver='in-tree')])
+        self.assertEqual(['blockmig', 'in-tree'], [row[2] for row in found])
 
 
 class KnownTest(unittest.TestCase):
@@ -77,7 +77,7 @@ class KnownTest(unittest.TestCase):
         results = [
             with_(),
             with_(cell='copy:abort', hit=False),
-            with_(cell='check:abort', driver='stock'),
+            with_(cell='check:abort', driver='in-tree'),
         ]
         self.assertEqual({'copy:link-30s'}, outcome.known(results, 'blockmig'))
 

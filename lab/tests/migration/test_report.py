@@ -48,7 +48,7 @@ MOVE = Move(
     cpu_percent={'server2': 80.5},
     disks=(ROW,),
 )
-REPORT = Report('med', 'uuid', 'stock', '2026.2', '34.0.0', (MOVE,))
+REPORT = Report('med', 'uuid', 'in-tree', '2026.2', '34.0.0', (MOVE,))
 
 
 class Rows(unittest.TestCase):
@@ -143,7 +143,7 @@ class Json(unittest.TestCase):
                 'source': 'server2',
                 'destination': 'server-01',
                 'status': 'completed',
-                'driver': 'stock',
+                'driver': 'in-tree',
                 'nova_version': '34.0.0',
                 'seconds': 18.6,
                 'identical': True,

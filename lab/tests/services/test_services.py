@@ -103,7 +103,7 @@ class ServicesTest(RenderedCase):
 
     def test_our_package_restarts_only_computes_that_run_it(self) -> None:
         ours = self.release.ours / '.nova-blockmig.sha256'
-        chosen = {'server2': 'blockmig', 'server-01': 'stock'}
+        chosen = {'server2': 'blockmig', 'server-01': 'in-tree'}
         affected = [
             service.name
             for service in self.services(drivers=chosen)
@@ -133,7 +133,7 @@ class ServicesTest(RenderedCase):
         command = next(
             service.command[0]
             for service in self.services(
-                drivers={'server2': 'stock', 'server-01': 'blockmig'}
+                drivers={'server2': 'in-tree', 'server-01': 'blockmig'}
             )
             if service.name == 'nova-compute@server2'
         )
@@ -199,7 +199,7 @@ class ServicesTest(RenderedCase):
 
 class FilesTest(RenderedCase):
     def test_driver_of_each_host(self) -> None:
-        chosen = {'server2': 'stock', 'server-01': 'blockmig'}
+        chosen = {'server2': 'in-tree', 'server-01': 'blockmig'}
         drivers = {
             host: self.host_conf(host, drivers=chosen)['DEFAULT'][
                 'compute_driver'

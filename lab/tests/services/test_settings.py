@@ -30,17 +30,18 @@ class ChoiceTest(testtools.TestCase):
 
     def test_a_word_without_a_host_is_for_both(self) -> None:
         self.assertEqual(
-            {'server2': 'stock', 'server-01': 'stock'}, self.per_host('stock')
+            {'server2': 'in-tree', 'server-01': 'in-tree'},
+            self.per_host('in-tree'),
         )
 
     def test_the_later_word_counts(self) -> None:
         self.assertEqual(
-            {'server2': 'blockmig', 'server-01': 'stock'},
-            self.per_host('stock', 'server2=blockmig'),
+            {'server2': 'blockmig', 'server-01': 'in-tree'},
+            self.per_host('in-tree', 'server2=blockmig'),
         )
 
     def test_unknown_values_and_hosts_are_refused(self) -> None:
-        for word in ('fast', 'server2=fast', 'controller=stock', '=stock'):
+        for word in ('fast', 'server2=fast', 'controller=in-tree', '=in-tree'):
             self.assertRaises(errors.BadInput, self.per_host, word)
 
     def test_extra_settings_for_one_host(self) -> None:
@@ -97,7 +98,7 @@ class SettingsTest(testtools.TestCase):
 
     def test_what_is_saved_is_loaded(self) -> None:
         chosen = settings.Choices(
-            drivers={'server2': 'stock', 'server-01': 'blockmig'},
+            drivers={'server2': 'in-tree', 'server-01': 'blockmig'},
             extra={'server2': {'a': {'b': 'c'}}},
         )
         made = settings.create(self.path, chosen)

@@ -40,7 +40,7 @@ NODES = {'tiny': (4, 20), 'normal': (10, 1_000, 10_000)}
 IN_FLIGHT = {'tiny': (0, 2), 'normal': (0, 10, 100)}
 GIB = 2**30
 # Source and destination of each.
-HOSTS = {'nova': ('stock2', 'stock-01'), 'ours': ('server2', 'server-01')}
+HOSTS = {'nova': ('in-tree2', 'in-tree-01'), 'ours': ('server2', 'server-01')}
 _PIECE = 500
 _NEVER = 86400
 
@@ -62,9 +62,9 @@ class _Cloud(base.BlockMigrationBase):
     def measure(self) -> None:
         self.servers = {}
         for name, (source, destination) in HOSTS.items():
-            stock = name == 'nova'
-            self.start_host(source, stock=stock)
-            self.start_host(destination, stock=stock)
+            in_tree = name == 'nova'
+            self.start_host(source, in_tree=in_tree)
+            self.start_host(destination, in_tree=in_tree)
             self.servers[name] = self.boot(source, disk=GIB)
             self.cache_image(destination, self.servers[name])
         nodes = 4

@@ -56,7 +56,7 @@ _STEP = re.compile(r'Increasing downtime to (\d+) ms')
 def run(options: rows.Options) -> Iterator[rows.Case]:
     assert options.lab
     patience = options.choose(**PATIENCE)
-    for name, driver in (('nova-blockmig', 'blockmig'), ('Nova', 'stock')):
+    for name, driver in (('nova-blockmig', 'blockmig'), ('Nova', 'in-tree')):
         lab = moving.use(options.lab, driver, SETTINGS)
         guest = moving.boot(lab, 'bench-busy', FLAVOR)
         try:

@@ -30,7 +30,7 @@ from nova_blockmig.tests.bench import rows
 
 GUESTS = {'normal': 6, 'large': 20}
 AT_A_TIME = (1, 2, 4)
-DRIVERS = {'nova': 'stock', 'ours': 'blockmig'}
+DRIVERS = {'nova': 'in-tree', 'ours': 'blockmig'}
 FLAVOR = scenario.Flavor(
     memory_mib=128, disk_gib=1, ephemeral_gib=0, swap_mib=0
 )

@@ -28,7 +28,7 @@ from nova_blockmig.tests.bench import phases
 from nova_blockmig.tests.bench import rows
 
 MIB = 2**20
-DRIVERS = {'nova': 'stock', 'ours': 'blockmig'}
+DRIVERS = {'nova': 'in-tree', 'ours': 'blockmig'}
 ROADS = {'nova': 'Nova', 'ours': 'nova-blockmig', 'virsh': 'virsh alone'}
 _MEMORY_MIB = 160
 

@@ -39,7 +39,7 @@ def use(
     driver: str,
     extra: Mapping[str, Mapping[str, str]] | None = None,
 ) -> labs.Lab:
-    """The lab with this driver on both hosts: 'stock' or 'blockmig'."""
+    """The lab with this driver on both hosts: 'in-tree' or 'blockmig'."""
     with lock.exclusive(name) as layout:
         return up.change(
             layout,

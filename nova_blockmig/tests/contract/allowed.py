@@ -27,12 +27,12 @@ class BadEntry(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Allowed:
-    """One of Nova's tests that need not end as it does with the stock class.
+    """One of Nova's tests that need not end as it does with the in-tree class.
 
     :ivar test: the test's id.
     :ivar ours: how it ends with our class: ``fail``, or ``pass`` if the
-        stock class does not pass it.
-    :ivar reason: the stock defect that the test asserts.
+        in-tree class does not pass it.
+    :ivar reason: the in-tree defect that the test asserts.
     :ivar since: first OpenStack release in which it holds, or None.
     :ivar until: last one, or None.
     """

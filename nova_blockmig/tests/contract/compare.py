@@ -47,7 +47,7 @@ class Kind(enum.Enum):
     ALLOWED = 'allowed'
     NOT_NEEDED = 'allowed, but no longer needed'
     UNSTABLE = 'differed once, but not when it was run again'
-    STOCK_FAILS = 'fails with the stock class too'
+    IN_TREE_FAILS = 'fails with the in-tree class too'
 
 
 BAD = (Kind.DIFFERS, Kind.NOT_NEEDED)
@@ -62,7 +62,7 @@ class Finding:
 
     kind: Kind
     test: str
-    stock: str
+    in_tree: str
     ours: str
     note: str = ''
 
@@ -85,7 +85,7 @@ def outcomes(lines: Iterable[str]) -> dict[str, Outcome]:
 
 
 def compare(
-    stock: Mapping[str, Outcome],
+    in_tree: Mapping[str, Outcome],
     ours: Mapping[str, Outcome],
     exceptions: Mapping[str, allowed.Allowed],
     whole: bool = True,
@@ -97,10 +97,10 @@ def compare(
         which did not run is one too many.
     """
     findings = []
-    for test in sorted({*stock, *ours, *(exceptions if whole else ())}):
+    for test in sorted({*in_tree, *ours, *(exceptions if whole else ())}):
         finding = _finding(
             test,
-            stock.get(test, Outcome(MISSING)),
+            in_tree.get(test, Outcome(MISSING)),
             ours.get(test, Outcome(MISSING)),
             exceptions.get(test),
         )
@@ -116,7 +116,7 @@ def differing(findings: Iterable[Finding]) -> list[str]:
 
 def confirmed(
     findings: Iterable[Finding],
-    stock: Mapping[str, Outcome],
+    in_tree: Mapping[str, Outcome],
     ours: Mapping[str, Outcome],
 ) -> list[Finding]:
     """The findings after the differing tests were run once more.
@@ -125,15 +125,15 @@ def confirmed(
     machine does not keep, whatever the class. A difference that is gone the
     second time is still told of.
 
-    :param stock: how the tests that were run again ended.
+    :param in_tree: how the tests that were run again ended.
     :param ours: the same with our class.
     """
     return [
         dataclasses.replace(finding, kind=Kind.UNSTABLE)
         if finding.kind is Kind.DIFFERS
-        and finding.test in stock
+        and finding.test in in_tree
         and finding.test in ours
-        and stock[finding.test].status == ours[finding.test].status == 'pass'
+        and in_tree[finding.test].status == ours[finding.test].status == 'pass'
         else finding
         for finding in findings
     ]
@@ -141,19 +141,19 @@ def confirmed(
 
 def _finding(
     test: str,
-    stock: Outcome,
+    in_tree: Outcome,
     ours: Outcome,
     exception: allowed.Allowed | None,
 ) -> Finding | None:
     kind, note = None, ours.detail
-    if stock.status != ours.status:
+    if in_tree.status != ours.status:
         kind = Kind.DIFFERS
         if exception is not None and exception.ours == ours.status:
             kind, note = Kind.ALLOWED, exception.reason
     elif exception is not None:
         kind, note = Kind.NOT_NEEDED, exception.reason
-    elif stock.status in ('fail', HUNG, DIED):
-        kind = Kind.STOCK_FAILS
+    elif in_tree.status in ('fail', HUNG, DIED):
+        kind = Kind.IN_TREE_FAILS
     if kind is None:
         return None
-    return Finding(kind, test, stock.status, ours.status, note)
+    return Finding(kind, test, in_tree.status, ours.status, note)

@@ -137,18 +137,18 @@ def _tests(options: argparse.Namespace, ready: environment.Environment) -> int:
         workers.SUITES[options.suite],
     )
     suite = workers.narrowed(workers.SUITES[options.suite], options.tests)
-    stock, ours = _both(options, ready, suite, 'first')
-    if not stock:
+    in_tree, ours = _both(options, ready, suite, 'first')
+    if not in_tree:
         raise environment.CouldNotRun('no test was selected')
     findings = compare.compare(
-        stock, ours, exceptions, whole=options.tests is None
+        in_tree, ours, exceptions, whole=options.tests is None
     )
     again = workers.only(suite, compare.differing(findings))
     if again is not None:
         findings = compare.confirmed(
             findings, *_both(options, ready, again, 'second')
         )
-    show(stock, ours, findings, options.verbose)
+    show(in_tree, ours, findings, options.verbose)
     return 1 if any(f.kind in compare.BAD for f in findings) else 0
 
 
@@ -158,17 +158,17 @@ def _both(
     suite: workers.Suite,
     name: str,
 ) -> tuple[dict[str, compare.Outcome], dict[str, compare.Outcome]]:
-    """Run some tests with the stock class and, beside them, with ours."""
+    """Run some tests with the in-tree class and, beside them, with ours."""
     mode = options.mode or environment.mode(options.release)
     records = ready.tree.parent / 'records' / options.suite / name
     started = {
         who: workers.Worker(
             ready, suite, driver, records / who, variables(os.environ, mode)
         )
-        for who, driver in (('stock', None), ('ours', options.driver))
+        for who, driver in (('in-tree', None), ('ours', options.driver))
     }
     workers.run(started)
-    return started['stock'].outcomes(), started['ours'].outcomes()
+    return started['in-tree'].outcomes(), started['ours'].outcomes()
 
 
 def _about(
@@ -201,7 +201,7 @@ def variables(environ: Mapping[str, str], mode: str) -> dict[str, str]:
 
 
 def show(
-    stock: Mapping[str, compare.Outcome],
+    in_tree: Mapping[str, compare.Outcome],
     ours: Mapping[str, compare.Outcome],
     findings: Sequence[compare.Finding],
     verbose: bool = False,
@@ -212,14 +212,14 @@ def show(
     """
     for finding in findings:
         print(f'{finding.kind.value}: {finding.test}')
-        print(f'    stock {finding.stock}, ours {finding.ours}')
+        print(f'    in-tree {finding.in_tree}, ours {finding.ours}')
         note = finding.note.rstrip()
         if not verbose and finding.kind is not compare.Kind.ALLOWED:
             note = note.rpartition('\n')[2]
         print(textwrap.indent(note, '    '))
     counts = {
         name: Counter(outcome.status for outcome in found.values())
-        for name, found in (('stock', stock), ('ours', ours))
+        for name, found in (('in-tree', in_tree), ('ours', ours))
     }
     used = [s for s in STATUSES if any(c[s] for c in counts.values())]
     print('       ' + ''.join(f'{word:>8}' for word in ('tests', *used)))

@@ -94,7 +94,7 @@ def _imported(nova: novasource.Source) -> list[str]:
 
 
 def _taken(nova: novasource.Source, listed: set[str]) -> list[str]:
-    """Names of ours that the stock class or its base has begun to use."""
+    """Names of ours that the in-tree class or its base has begun to use."""
     return [
         f'{module}.{cls} now has {name}, which is a name of ours'
         for name in sorted(uses.own(uses.DRIVER.read_text()))

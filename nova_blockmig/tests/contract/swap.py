@@ -85,10 +85,10 @@ class _Loader(importlib.machinery.SourceFileLoader):
 
     def exec_module(self, module: types.ModuleType) -> None:
         super().exec_module(module)
-        stock = getattr(module, CLASS)
+        in_tree = getattr(module, CLASS)
         name, _, cls = self._replacement.rpartition('.')
         ours = getattr(importlib.import_module(name), cls)
-        if not issubclass(ours, stock):
+        if not issubclass(ours, in_tree):
             raise NotADriver(f'{self._replacement} is no {MODULE}.{CLASS}')
         _own_static_methods(ours)
         setattr(module, CLASS, ours)

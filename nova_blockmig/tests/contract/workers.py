@@ -62,7 +62,7 @@ SUITES = {
     'functional': Suite(
         modules=('nova.tests.functional.libvirt',),
         select='[Ll]ive_?[Mm]igra|migration_addr|device_bus_migration',
-        # It may wait for ever, with the stock class as well.
+        # It may wait for ever, with the in-tree class as well.
         exclude='test_bug_1894095',
     ),
 }

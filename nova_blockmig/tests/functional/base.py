@@ -134,7 +134,7 @@ class DriverFixture(fixtures.Fixture):
         module.__dict__['LibvirtDriver'] = self._per_host.bound(
             module.LibvirtDriver
         )
-        module.__dict__['Stock'] = self._per_host.bound(
+        module.__dict__['InTree'] = self._per_host.bound(
             libvirt_driver.LibvirtDriver
         )
         patch = mock.patch.dict(sys.modules, {loading.NAME: module})
@@ -196,17 +196,17 @@ class BlockMigrationBase(base.ServersTestBase):
         self,
         name: str,
         free: int = 100 * GIB,
-        stock: bool = False,
+        in_tree: bool = False,
         memory_mb: int | None = None,
         **options: Any,
     ) -> Any:
         """Start a compute host with so many bytes free.
 
-        :param stock: with Nova's own libvirt driver.
+        :param in_tree: with Nova's own libvirt driver.
         :param memory_mb: of the host; as much as Nova's fixture has if None.
         :param options: of nova.conf's [DEFAULT], on this host only.
         """
-        driver = 'Stock' if stock else 'LibvirtDriver'
+        driver = 'InTree' if in_tree else 'LibvirtDriver'
         self.flags(compute_driver=f'nova_blockmig.{driver}')
         path = self.root.join(name)
         os.mkdir(path)

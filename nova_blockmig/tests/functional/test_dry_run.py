@@ -135,7 +135,7 @@ class DryRunTest(migrating.MigratingBase):
         self.assertEqual('qcow2', found[0].images_type)
 
     def test_the_in_tree_driver_does_not_know_the_question(self) -> None:
-        self.start_host('server-03', stock=True)
+        self.start_host('server-03', in_tree=True)
         with self.bus() as hosts:
             error = self.assertRaises(
                 operator_errors.NotAnswered,

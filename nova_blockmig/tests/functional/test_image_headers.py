@@ -386,14 +386,14 @@ class TestAgainstNova(testtools.TestCase):
         volumes = {
             'block_device_mapping': [{'mount_device': '/dev/vdh'}],
         }
-        stock = self.driver._get_instance_disk_info_from_config
-        expected = stock(config, volumes)
+        in_tree = self.driver._get_instance_disk_info_from_config
+        expected = in_tree(config, volumes)
         self.assertEqual(7, len(expected))
         asked: list[Any] = []
 
         def counting(some: Any, info: Any) -> Any:
             asked.extend(some.devices)
-            return stock(some, info)
+            return in_tree(some, info)
 
         found = disk_info.instance_disk_info(config, volumes, counting)
         self.assertEqual(expected, found)
@@ -410,7 +410,7 @@ class TestAgainstNova(testtools.TestCase):
             # A first table too small for the disk.
             file.seek(24)
             file.write(struct.pack('>Q', 2**50))
-        stock = self.driver._get_instance_disk_info_from_config
+        in_tree = self.driver._get_instance_disk_info_from_config
         for path, expected in (
             (os.path.join(self.qemu.path, 'gone'), exception.DiskNotFound),
             (damaged, exception.InvalidDiskInfo),
@@ -420,9 +420,9 @@ class TestAgainstNova(testtools.TestCase):
                 self.device(self.qemu.create('good'), 'qcow2', 'vda'),
                 self.device(path, 'qcow2', 'vdb'),
             ]
-            self.assertRaises(expected, stock, config, None)
+            self.assertRaises(expected, in_tree, config, None)
             self.assertRaises(
-                expected, disk_info.instance_disk_info, config, None, stock
+                expected, disk_info.instance_disk_info, config, None, in_tree
             )
 
     def test_header_from_qemu_img(self) -> None:

@@ -250,7 +250,7 @@ class TestFormat(FilledTestCase):
         image = self.backend.by_name(self.instance, self.target)
         return str(image.driver_format)
 
-    def test_stock_believes_it(self) -> None:
+    def test_in_tree_believes_it(self) -> None:
         self.write_header()
         self.assertEqual('qcow2', self.format_after_hard_reboot())
 

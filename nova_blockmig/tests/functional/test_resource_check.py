@@ -262,25 +262,27 @@ class TwoAtOnceTest(migrating.MigratingBase):
 class MixedCloudTest(migrating.MigratingBase):
     """One side, or both, with Nova's own driver."""
 
-    def start(self, source_is_stock: bool, destination_is_stock: bool) -> None:
-        self.start_host(SOURCE, stock=source_is_stock)
+    def start(
+        self, source_is_in_tree: bool, destination_is_in_tree: bool
+    ) -> None:
+        self.start_host(SOURCE, in_tree=source_is_in_tree)
         self.server = self.boot(SOURCE, disk=10 * GIB)
-        self.start_host(DESTINATION, 9 * GIB, stock=destination_is_stock)
+        self.start_host(DESTINATION, 9 * GIB, in_tree=destination_is_in_tree)
         self.cache_image(DESTINATION, self.server)
 
-    def test_stock_checks_nothing(self):
+    def test_in_tree_checks_nothing(self):
         """If this fails, the tests beside it prove less than they say."""
-        self.start(source_is_stock=True, destination_is_stock=True)
+        self.start(source_is_in_tree=True, destination_is_in_tree=True)
         self.assert_moves(self.server, DESTINATION)
 
-    def test_our_destination_makes_a_stock_source_check(self):
-        self.start(source_is_stock=True, destination_is_stock=False)
+    def test_our_destination_makes_an_in_tree_source_check(self):
+        self.start(source_is_in_tree=True, destination_is_in_tree=False)
         self.assert_refused(self.server, 'Disk of instance is too large')
         self.set_free(DESTINATION, 10 * GIB)
         self.assert_moves(self.server, DESTINATION)
 
-    def test_our_source_checks_with_a_stock_destination(self):
-        self.start(source_is_stock=False, destination_is_stock=True)
+    def test_our_source_checks_with_an_in_tree_destination(self):
+        self.start(source_is_in_tree=False, destination_is_in_tree=True)
         self.assert_refused(self.server, r'10 GiB, 9 GiB available')
         self.set_free(DESTINATION, 10 * GIB)
         self.assert_moves(self.server, DESTINATION)

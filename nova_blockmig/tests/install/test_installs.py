@@ -23,9 +23,9 @@ import testtools
 from nova_blockmig.tests.install import environment
 
 OURS = 'nova_blockmig.LibvirtDriver'
-STOCK = 'libvirt.LibvirtDriver'
+IN_TREE = 'libvirt.LibvirtDriver'
 OUR_CLASS = 'nova_blockmig.driver.LibvirtDriver'
-STOCK_CLASS = 'nova.virt.libvirt.driver.LibvirtDriver'
+IN_TREE_CLASS = 'nova.virt.libvirt.driver.LibvirtDriver'
 STARTUP_FILES = ['nova-blockmig.pth', 'nova-blockmig.start']
 # Tests that need a checkout, with its lab and its tools.
 NOT_SHIPPED = tuple(
@@ -61,28 +61,28 @@ class TestInstalls(testtools.TestCase):
     def assert_loads(
         self, nova: pathlib.Path, *classes: str, **env: str
     ) -> None:
-        """Stock, ours and stock again, with Nova taken from ``nova``."""
+        """The in-tree driver, ours and that again, with Nova from ``nova``."""
         self.assertEqual(
             [str(nova / 'nova' / '__init__.py'), *classes],
-            self.env.probe(STOCK, OURS, STOCK, **env),
+            self.env.probe(IN_TREE, OURS, IN_TREE, **env),
         )
 
     def assert_both_load(self, nova: pathlib.Path, **env: str) -> None:
-        self.assert_loads(nova, STOCK_CLASS, OUR_CLASS, STOCK_CLASS, **env)
+        self.assert_loads(nova, IN_TREE_CLASS, OUR_CLASS, IN_TREE_CLASS, **env)
 
-    def assert_stock_only(self, nova: pathlib.Path) -> None:
-        self.assert_loads(nova, STOCK_CLASS, NOT_FOUND, STOCK_CLASS)
+    def assert_in_tree_only(self, nova: pathlib.Path) -> None:
+        self.assert_loads(nova, IN_TREE_CLASS, NOT_FOUND, IN_TREE_CLASS)
 
     def check_life(self, nova: pathlib.Path, *ours: object) -> None:
-        """Stock before us, both with us, stock after us; nothing left."""
+        """In-tree before us, both with us, in-tree after us; nothing left."""
         before = self.env.listing()
-        self.assert_stock_only(nova)
+        self.assert_in_tree_only(nova)
         self.env.pip('install', *ours, '-c', environment.CONSTRAINTS)
         self.assert_both_load(nova)
         self.check_startup_files()
         self.env.pip('uninstall', '--yes', 'nova-blockmig')
         self.assertEqual(before, self.env.listing())
-        self.assert_stock_only(nova)
+        self.assert_in_tree_only(nova)
 
     def check_startup_files(self) -> None:
         """Each of the two suffices, and one finder is enough for both."""
@@ -106,7 +106,7 @@ class TestInstalls(testtools.TestCase):
         self.install_nova_wheel()
         self.env.pip('install', '--no-deps', self.env.wheel)
         self.assertEqual(
-            [OUR_CLASS, STOCK_CLASS], self.env.probe(OURS, STOCK)[1:]
+            [OUR_CLASS, IN_TREE_CLASS], self.env.probe(OURS, IN_TREE)[1:]
         )
 
     def test_editable_beside_a_wheel_of_nova(self) -> None:
@@ -157,7 +157,7 @@ class TestInstalls(testtools.TestCase):
             )
             ours.mkdir()
             before = self.env.listing(nova, ours)
-            self.assert_stock_only(nova)
+            self.assert_in_tree_only(nova)
             self.env.install('--no-deps', '--target', ours, self.env.wheel)
             for name in STARTUP_FILES:
                 self.assertIn(str(ours / name), self.env.listing(ours))
@@ -166,7 +166,7 @@ class TestInstalls(testtools.TestCase):
             left = self.env.listing(nova, ours) - before
             # uv keeps a lock of its own in a target directory.
             self.assertEqual(set(), left - {str(ours / '.lock')})
-            self.assert_stock_only(nova)
+            self.assert_in_tree_only(nova)
             shutil.rmtree(ours)
 
     def test_refuses_an_old_nova(self) -> None:
@@ -181,10 +181,10 @@ class TestInstalls(testtools.TestCase):
             text.replace(f'\nVersion: {version}\n', '\nVersion: 30.2.1\n')
         )
         self.env.pip('install', '--no-deps', self.env.wheel)
-        _nova, ours, stock = self.env.probe(OURS, STOCK)
+        _nova, ours, in_tree = self.env.probe(OURS, IN_TREE)
         self.assertIn('needs Nova 31 (2025.1) or newer', ours)
         self.assertIn('this is Nova 30.2.1', ours)
-        self.assertEqual(STOCK_CLASS, stock)
+        self.assertEqual(IN_TREE_CLASS, in_tree)
 
     def test_content_of_the_wheel(self) -> None:
         """The package with its unit tests, its metadata and the two files."""

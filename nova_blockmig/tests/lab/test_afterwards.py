@@ -37,7 +37,7 @@ LARGE = scenario.Flavor(
 
 
 class AfterwardsTest(base.LabTestCase):
-    def test_snapshot_rescue_shelve_and_on_to_a_stock_host(self) -> None:
+    def test_snapshot_rescue_shelve_and_on_to_an_in_tree_host(self) -> None:
         self.use()
         compute = self.lab.cloud.compute
         instance = self.boot(FLAVOR, config_drive=False)
@@ -71,7 +71,7 @@ class AfterwardsTest(base.LabTestCase):
         instance.unpause()
         here = instance.host_name
         drivers = dict.fromkeys(base.HOSTS, 'blockmig')
-        drivers[self.other(here)] = 'stock'
+        drivers[self.other(here)] = 'in-tree'
         self.use(drivers[base.SOURCE], drivers[base.DESTINATION])
         before = instance.pause_and_hash()
         self.move(instance)
@@ -153,7 +153,7 @@ class ElsewhereTest(base.LabTestCase):
 
 class AbortTest(base.LabTestCase):
     def test_a_flattening_that_is_aborted(self) -> None:
-        self.use('blockmig', 'stock')
+        self.use('blockmig', 'in-tree')
         instance = self.boot(LARGE, config_drive=False)
         before = instance.pause_and_hash()
         position = self.log_size(base.SOURCE)

@@ -121,8 +121,8 @@ class EveryFileSystemTest(DiskPathTestCase):
         self.move(instance)
         return instance, before, instance.hash()
 
-    def test_stock_loses_what_the_source_made(self) -> None:
-        self.use('stock', 'stock', MKFS)
+    def test_in_tree_loses_what_the_source_made(self) -> None:
+        self.use('in-tree', 'in-tree', MKFS)
         _instance, before, after = self.moved(SMALL)
         self.assertEqual(
             {'disk.eph0', 'disk.eph1', 'disk.eph2', 'disk.swap',
@@ -178,8 +178,8 @@ class EveryFileSystemTest(DiskPathTestCase):
 class MixedCloudTest(DiskPathTestCase):
     """One host upgraded, the other not yet."""
 
-    def test_to_a_stock_destination(self) -> None:
-        self.use('blockmig', 'stock', MKFS)
+    def test_to_an_in_tree_destination(self) -> None:
+        self.use('blockmig', 'in-tree', MKFS)
         instance = self.boot(PLAIN, config_drive=False)
         scenario.writing(instance, timeout=400)
         before = instance.pause_and_hash()
@@ -190,13 +190,13 @@ class MixedCloudTest(DiskPathTestCase):
             {'disk'}, {d.name for d in after.values() if d.backing}
         )
 
-    def test_config_drive_to_a_stock_destination(self) -> None:
-        self.use('blockmig', 'stock', MKFS)
+    def test_config_drive_to_an_in_tree_destination(self) -> None:
+        self.use('blockmig', 'in-tree', MKFS)
         instance = self.boot(PLAIN)
         self.assert_refused(instance, 'disk.config', 'in-tree driver')
 
-    def test_from_a_stock_source(self) -> None:
-        self.use('stock', 'blockmig', MKFS)
+    def test_from_an_in_tree_source(self) -> None:
+        self.use('in-tree', 'blockmig', MKFS)
         instance = self.boot(PLAIN)
         self.assert_refused(
             instance, 'ephemeral', 'swap', 'config drive', base.SOURCE

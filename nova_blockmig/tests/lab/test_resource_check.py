@@ -38,7 +38,8 @@ FLAVOR = scenario.Flavor(
     memory_mib=160, disk_gib=1, ephemeral_gib=1, swap_mib=64
 )
 SIZE = 6872 * MIB
-# Nova's free_disk_gb is 3 then, and stock takes the reserve off again.
+# Nova's free_disk_gb is 3 then; the in-tree driver takes the reserve off
+# again.
 RESERVED = 3072 * MIB
 RESERVE = {
     base.DESTINATION: {
@@ -215,11 +216,11 @@ class ResourceCheckTest(SmallDestinationTestCase):
         self.assert_same(before, late.hash())
 
 
-class StockTest(SmallDestinationTestCase):
+class InTreeTest(SmallDestinationTestCase):
     """Nova's own driver on both hosts."""
 
     def test_refuses_what_fits_and_takes_what_does_not(self) -> None:
-        self.there = self.small('stock')
+        self.there = self.small('in-tree')
         instance = self.boot(FLAVOR)
         instance.pause()
         self.refused_although_there_is_room(instance)

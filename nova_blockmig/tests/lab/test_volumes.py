@@ -177,12 +177,12 @@ class OursTest(VolumesTestCase):
             instance.unpause()
 
 
-class StockDestinationTest(VolumesTestCase):
+class InTreeDestinationTest(VolumesTestCase):
     """What is flattened for the in-tree driver, and what that does alone."""
 
     def setUp(self) -> None:
         super().setUp()
-        self.use('blockmig', 'stock', cinder=True)
+        self.use('blockmig', 'in-tree', cinder=True)
 
     def test_root_on_a_volume(self) -> None:
         instance = self.boot_from_volume(

@@ -20,22 +20,22 @@ from nova_blockmig.tests.lab import test_tempest as short
 
 class TempestTest(short.TempestTestCase):
     def test_with_the_in_tree_driver_and_with_ours(self) -> None:
-        self.use('stock', 'stock')
-        stock = self.tempest(
+        self.use('in-tree', 'in-tree')
+        in_tree = self.tempest(
             rf'^{short.UPSTREAM}\.', rf'^{short.OURS}\.test_running'
         )
         ours = self.with_ours()
         self.assert_upstream_passed(short.upstream(ours))
-        self.assert_alike(short.upstream(stock), short.upstream(ours))
-        self.assert_in_tree_loses_data(short.plugin(stock))
+        self.assert_alike(short.upstream(in_tree), short.upstream(ours))
+        self.assert_in_tree_loses_data(short.plugin(in_tree))
         self.assert_all_passed(short.plugin(ours))
 
-    def assert_alike(self, stock: list[Any], ours: list[Any]) -> None:
+    def assert_alike(self, in_tree: list[Any], ours: list[Any]) -> None:
         """What passes and what is skipped."""
-        self.assertEqual([], outcomes.failed(stock))
+        self.assertEqual([], outcomes.failed(in_tree))
         for status in ('success', 'skip'):
             self.assertEqual(
-                outcomes.named(stock, status), outcomes.named(ours, status)
+                outcomes.named(in_tree, status), outcomes.named(ours, status)
             )
 
     def assert_in_tree_loses_data(self, found: list[Any]) -> None:

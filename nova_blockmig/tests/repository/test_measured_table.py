@@ -32,7 +32,7 @@ def _report(**changes: Any) -> dict[str, Any]:
         'sha256_after': None,
     }
     return {
-        'driver': 'stock',
+        'driver': 'in-tree',
         'release': '2026.2',
         'status': 'completed',
         'disks': [disk],
@@ -44,7 +44,7 @@ class RowsTest(base.TestCase):
         self.assertEqual(
             [
                 (
-                    'stock',
+                    'in-tree',
                     '2026.2',
                     'disk.eph0',
                     'no',

@@ -46,9 +46,12 @@ class OutcomesTest(base.TestCase):
 
 
 class CompareTest(base.TestCase):
-    def compare(self, stock, ours, exceptions=(), whole=True):
+    def compare(self, in_tree, ours, exceptions=(), whole=True):
         findings = compare.compare(
-            {test: compare.Outcome(status) for test, status in stock.items()},
+            {
+                test: compare.Outcome(status)
+                for test, status in in_tree.items()
+            },
             {test: compare.Outcome(status) for test, status in ours.items()},
             {entry.test: entry for entry in exceptions},
             whole,
@@ -112,17 +115,17 @@ class CompareTest(base.TestCase):
 
     def test_a_failure_of_both_is_shown(self):
         self.assertEqual(
-            [(compare.Kind.STOCK_FAILS, 'a')],
+            [(compare.Kind.IN_TREE_FAILS, 'a')],
             self.compare({'a': 'fail'}, {'a': 'fail'}),
         )
 
 
 class ConfirmedTest(base.TestCase):
-    def kinds(self, stock, ours, kind=compare.Kind.DIFFERS):
+    def kinds(self, in_tree, ours, kind=compare.Kind.DIFFERS):
         finding = compare.Finding(kind, 'a', 'fail', 'pass')
         (found,) = compare.confirmed(
             [finding],
-            {'a': compare.Outcome(stock)},
+            {'a': compare.Outcome(in_tree)},
             {'a': compare.Outcome(ours)},
         )
         return found.kind
@@ -132,11 +135,11 @@ class ConfirmedTest(base.TestCase):
         self.assertNotIn(compare.Kind.UNSTABLE, compare.BAD)
 
     def test_not_gone(self):
-        for stock, ours in (
+        for in_tree, ours in (
             ('pass', 'fail'), ('fail', 'pass'), ('fail', 'fail'),
             ('skip', 'skip'),
         ):  # fmt: skip
-            self.assertEqual(compare.Kind.DIFFERS, self.kinds(stock, ours))
+            self.assertEqual(compare.Kind.DIFFERS, self.kinds(in_tree, ours))
 
     def test_only_differences_are_looked_at(self):
         kind = compare.Kind.NOT_NEEDED

@@ -21,14 +21,14 @@ from nova_blockmig.tests.unit import base
 
 class ShowTest(base.TestCase):
     def show(self, findings, verbose=False):
-        stock = {name: compare.Outcome('pass') for name in 'abc'}
+        in_tree = {name: compare.Outcome('pass') for name in 'abc'}
         ours = {
             'a': compare.Outcome('pass'),
             'b': compare.Outcome('fail'),
             'c': compare.Outcome('skip'),
         }
         with contextlib.redirect_stdout(io.StringIO()) as output:
-            main.show(stock, ours, findings, verbose)
+            main.show(in_tree, ours, findings, verbose)
         return output.getvalue()
 
     def finding(self, kind=compare.Kind.DIFFERS):
@@ -38,10 +38,10 @@ class ShowTest(base.TestCase):
         self.assertEqual(
             textwrap.dedent("""\
                 differs: b
-                    stock pass, ours fail
+                    in-tree pass, ours fail
                     Error: x
                           tests    pass    fail    skip
-                stock         3       3       0       0
+                in-tree       3       3       0       0
                 ours          3       1       1       1
                 Totals of the contract
                  - Passed: 1

@@ -19,7 +19,7 @@ import fixtures
 from nova_blockmig.tests.contract import swap
 from nova_blockmig.tests.unit import base
 
-STOCK = """
+IN_TREE = """
 class Base:
     def __init__(self):
         self.made = ['base']
@@ -27,7 +27,7 @@ class Base:
 class LibvirtDriver(Base):
     def __init__(self):
         super(LibvirtDriver, self).__init__()
-        self.made.append('stock')
+        self.made.append('in-tree')
 
     @staticmethod
     def static():
@@ -37,9 +37,9 @@ def make():
     return LibvirtDriver()
 """
 OURS = """
-import stock_of_this_test
+import in_tree_of_this_test
 
-class LibvirtDriver(stock_of_this_test.LibvirtDriver):
+class LibvirtDriver(in_tree_of_this_test.LibvirtDriver):
     def __init__(self):
         super().__init__()
         self.made.append('ours')
@@ -52,8 +52,8 @@ class Stranger:
 class SwapTest(base.TestCase):
     def load(self, replacement):
         directory = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
-        source = directory / 'stock_of_this_test.py'
-        source.write_text(STOCK)
+        source = directory / 'in_tree_of_this_test.py'
+        source.write_text(IN_TREE)
         (directory / 'ours_of_this_test.py').write_text(OURS)
         self.useFixture(fixtures.MonkeyPatch('sys.modules', {**sys.modules}))
         self.useFixture(
@@ -70,9 +70,9 @@ class SwapTest(base.TestCase):
 
     def test_everybody_gets_ours(self):
         module = self.load('ours_of_this_test.LibvirtDriver')
-        # The stock class calls super() in its long form, by the name that
+        # The in-tree class calls super() in its long form, by the name that
         # is now ours.
-        self.assertEqual(['base', 'stock', 'ours'], module.make().made)
+        self.assertEqual(['base', 'in-tree', 'ours'], module.make().made)
 
     def test_static_methods_are_found_in_the_class(self):
         module = self.load('ours_of_this_test.LibvirtDriver')

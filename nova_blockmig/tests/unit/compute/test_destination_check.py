@@ -132,17 +132,17 @@ class CheckSourceTest(destination_case.CheckCase):
         for version in (0, 1, 2, 77):
             self.check(self.data(handshake.mark_source('tmpabc', version)))
 
-    def test_a_stock_source_with_nothing_to_lose(self):
+    def test_an_in_tree_source_with_nothing_to_lose(self):
         self.check(self.data())
 
-    def test_a_stock_source_with_an_ephemeral_disk_and_swap(self):
+    def test_an_in_tree_source_with_an_ephemeral_disk_and_swap(self):
         self.instance.flavor.ephemeral_gb = 1
         self.bdms = [self.local(), self.local('swap')]
         message = self.refused(self.data())
         for text in ('server2', 'ephemeral /dev/vdb', 'swap /dev/vdb'):
             self.assertIn(text, message)
 
-    def test_a_stock_source_whose_flavor_asks_but_user_declined(self):
+    def test_an_in_tree_source_whose_flavor_asks_but_user_declined(self):
         self.instance.flavor.ephemeral_gb = 1
         self.check(self.data())
 
@@ -154,7 +154,7 @@ class CheckSourceTest(destination_case.CheckCase):
         self.instance.config_drive = 'True'
         self.assertIn('config drive', self.refused(self.data()))
 
-    def test_a_stock_source_with_a_config_drive(self):
+    def test_an_in_tree_source_with_a_config_drive(self):
         self.instance.config_drive = 'True'
         self.assertIn('config drive', self.refused(self.data()))
 

@@ -217,7 +217,7 @@ class PrepareTest(destination_case.Case):
         self.assertNotIn('bus', message)
         self.assertEqual([], self.made())
 
-    def test_stock_source_that_slipped_through(self):
+    def test_in_tree_source_that_slipped_through(self):
         for info in (
             self.info('disk.swap', backing_file='swap_512'),
             self.info('disk.config'),
@@ -225,7 +225,7 @@ class PrepareTest(destination_case.Case):
         ):
             self.assertIn('server2', self.refused(info))
 
-    def test_what_a_stock_source_moves_exactly(self):
+    def test_what_an_in_tree_source_moves_exactly(self):
         infos = [
             self.info(
                 'disk', type='qcow2', backing_file=destination_case.IMAGE_BASE
@@ -236,7 +236,7 @@ class PrepareTest(destination_case.Case):
         self.assertEqual(infos, prepared.disk_info)
         self.assertEqual((None, None), prepared.notes)
 
-    def test_an_iso_image_that_a_stock_source_keeps_raw(self):
+    def test_an_iso_image_that_an_in_tree_source_keeps_raw(self):
         self.prepare(self.info('disk'))
         self.instance.image_meta.disk_format = 'iso'
         self.refused(self.info('disk'))

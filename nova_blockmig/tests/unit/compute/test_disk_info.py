@@ -127,15 +127,15 @@ class TestInstanceDiskInfo(DisksTestCase):
         super().setUp()
         self.asked: list[list[str]] = []
 
-    def stock(self, guest_config: Any, block_device_info: Any) -> list[Any]:
+    def in_tree(self, guest_config: Any, block_device_info: Any) -> list[Any]:
         self.asked.append([d.target_dev for d in guest_config.devices])
         return [
-            {'path': f'stock {device.target_dev}'}
+            {'path': f'in-tree {device.target_dev}'}
             for device in guest_config.devices
         ]
 
     def paths(self, guest: Any, volumes: Any = None) -> list[str]:
-        infos = disk_info.instance_disk_info(guest, volumes, self.stock)
+        infos = disk_info.instance_disk_info(guest, volumes, self.in_tree)
         return [info['path'] for info in infos]
 
     def test_order_is_that_of_the_devices(self) -> None:
@@ -149,10 +149,10 @@ class TestInstanceDiskInfo(DisksTestCase):
         self.assertEqual(
             [
                 '/instances/uuid/a',
-                'stock b',
-                'stock c',
+                'in-tree b',
+                'in-tree c',
                 '/instances/uuid/d',
-                'stock e',
+                'in-tree e',
             ],
             self.paths(guest),
         )
@@ -173,29 +173,29 @@ class TestInstanceDiskInfo(DisksTestCase):
         volumes = {'block_device_mapping': [{'mount_device': '/dev/vda'}]}
         guest = config(disk('vda'), disk('vdb'))
         self.assertEqual(
-            ['stock vda', '/instances/uuid/vdb'], self.paths(guest, volumes)
+            ['in-tree vda', '/instances/uuid/vdb'], self.paths(guest, volumes)
         )
 
     def test_nova_gets_the_same_block_devices(self) -> None:
         volumes = {'block_device_mapping': [{'mount_device': 'vda'}]}
-        stock = mock.Mock(return_value=[])
-        disk_info.instance_disk_info(config(disk('vda')), volumes, stock)
-        self.assertIs(volumes, stock.call_args.args[1])
+        in_tree = mock.Mock(return_value=[])
+        disk_info.instance_disk_info(config(disk('vda')), volumes, in_tree)
+        self.assertIs(volumes, in_tree.call_args.args[1])
 
     def test_containers_are_nova_s(self) -> None:
         guest = config(disk('a'))
         guest.os_type = 'exe'
-        self.assertEqual(['stock a'], self.paths(guest))
+        self.assertEqual(['in-tree a'], self.paths(guest))
 
     def test_errors_are_nova_s(self) -> None:
         self.read_header.side_effect = [header(), OSError(errno.ENOENT, 'x')]
-        stock = mock.Mock(side_effect=exception.DiskNotFound(location='x'))
+        in_tree = mock.Mock(side_effect=exception.DiskNotFound(location='x'))
         self.assertRaises(
             exception.DiskNotFound,
             disk_info.instance_disk_info,
             config(disk('a'), disk('b')),
             None,
-            stock,
+            in_tree,
         )
 
 

@@ -40,10 +40,10 @@ class ImagesTypeTest(base.TestCase):
         for name in ('qcow2', 'lvm', 'rbd', 'ploop'):
             self.assertEqual(name, self.effective(name, False))
 
-    def test_a_stock_destination(self):
+    def test_an_in_tree_destination(self):
         data = migrate_data.LibvirtLiveMigrateData()
-        self.assertIsNone(images_type.of_stock(data))
+        self.assertIsNone(images_type.of_in_tree(data))
         data.image_type = 'default'
-        self.assertEqual('qcow2', images_type.of_stock(data))
+        self.assertEqual('qcow2', images_type.of_in_tree(data))
         data.image_type = 'flat'
-        self.assertEqual('raw', images_type.of_stock(data))
+        self.assertEqual('raw', images_type.of_in_tree(data))

@@ -124,13 +124,13 @@ class AtSourceTest(resource_check_case.Case):
         for policy in model.OverCommit:
             self.run_check(0, destination=plan.Peer.BLOCKMIG, policy=policy)
 
-    def test_a_stock_destination_does_not_say(self):
+    def test_an_in_tree_destination_does_not_say(self):
         self.assert_boundary(15 * GIB)
 
-    def test_a_stock_destination_sends_a_number_for_virtual_sizes(self):
+    def test_an_in_tree_destination_sends_a_number_for_virtual_sizes(self):
         self.assert_boundary(15 * GIB, policy='actual')
 
-    def test_skip_with_a_stock_destination(self):
+    def test_skip_with_an_in_tree_destination(self):
         self.run_check(0, policy='skip')
 
     def test_one_line_for_the_log(self):

@@ -43,7 +43,7 @@ class CheckTest(source_case.Case):
             self.assertEqual(answer, handshake.read_source(checked.filename))
             self.assertEqual(plan.Peer.BLOCKMIG, checked.destination)
 
-    def test_a_stock_destination_gets_no_mark(self):
+    def test_an_in_tree_destination_gets_no_mark(self):
         self.drop('disk.config')
         checked = self.checked(self.data(ours=False))
         self.assertEqual('tmpabc', checked.filename)
@@ -63,7 +63,7 @@ class CheckTest(source_case.Case):
             i for i in self.infos if os.path.basename(i['path']) != name
         ]
 
-    def test_a_stock_destination_gets_flattened_disks(self):
+    def test_an_in_tree_destination_gets_flattened_disks(self):
         self.drop('disk.config')
         self.assertEqual(
             {
@@ -73,7 +73,7 @@ class CheckTest(source_case.Case):
             self.travels(self.check(self.data(ours=False))),
         )
 
-    def test_a_stock_destination_gets_no_config_drive(self):
+    def test_an_in_tree_destination_gets_no_config_drive(self):
         message = self.refused(self.data(ours=False))
         self.assertIn('disk.config', message)
         self.assertIn('server2', message)

@@ -147,7 +147,7 @@ class DiskInfoTest(source_case.Case):
         self.check()
         self.assertIsNone(self.notes(self.disk_info())['disk'].digest)
 
-    def test_without_a_check_the_destination_counts_as_stock(self):
+    def test_without_a_check_the_destination_counts_as_in_tree(self):
         exc = self.assertRaises(exception.MigrationError, self.disk_info)
         self.assertIn('disk.config', str(exc))
 
@@ -235,7 +235,7 @@ class DiskInfoTest(source_case.Case):
         self.assertIs(self.instance, instance)
         self.assertIn(reason, str(exc))
 
-    def test_a_stock_destination_gets_stock_disk_info(self):
+    def test_an_in_tree_destination_gets_in_tree_disk_info(self):
         self.devices = self.devices[:1]
         self.infos = self.infos[:1]
         self.check(self.data(ours=False))

@@ -75,9 +75,9 @@ class ReleaseTest(base.TestCase):
         started.virtapi = started._check = started._source = object()
         with mock.patch.object(
             libvirt_driver.LibvirtDriver, 'init_host', autospec=True
-        ) as stock:
+        ) as in_tree:
             started.init_host('server2')
-        stock.assert_called_once_with(started, 'server2')
+        in_tree.assert_called_once_with(started, 'server2')
         return log.output
 
     def test_nothing_of_a_release_that_was_tested(self):

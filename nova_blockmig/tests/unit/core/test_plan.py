@@ -118,7 +118,7 @@ class TravelTest(base.TestCase):
         )
         self.assertEqual(model.TransferMethod.FLATTEN, disk_plan.method)
 
-    def test_host_made_base_is_flattened_for_a_stock_destination(self):
+    def test_host_made_base_is_flattened_for_an_in_tree_destination(self):
         self.assertEqual(
             model.TransferMethod.FLATTEN, method(EPHEMERAL, IN_TREE)
         )
@@ -160,7 +160,7 @@ class TravelTest(base.TestCase):
         self.assertTrue(plan.may_inline(CONFIG, facts))
         self.assertEqual(model.TransferMethod.INLINE, method(CONFIG, facts, 1))
 
-    def test_full_copy_to_stock_is_flattened(self):
+    def test_full_copy_to_in_tree_is_flattened(self):
         facts = plan.Facts(destination=plan.Peer.IN_TREE, full_copy=True)
         self.assertEqual(model.TransferMethod.FLATTEN, method(IMAGE, facts))
         self.assertEqual(model.TransferMethod.COPY, method(ALONE, facts))
@@ -181,7 +181,7 @@ class MayCarryTest(base.TestCase):
         }
         self.assertEqual({'disk.eph0', 'disk.swap', 'disk.config'}, worth)
 
-    def test_nothing_for_a_stock_destination(self):
+    def test_nothing_for_an_in_tree_destination(self):
         for item in (EPHEMERAL, SWAP, CONFIG):
             self.assertFalse(plan.may_inline(item, IN_TREE))
 
