@@ -32,6 +32,7 @@ import oslo_messaging as messaging
 from oslo_messaging.rpc import dispatcher
 
 from nova_blockmig.cmd import bus_access
+from nova_blockmig.cmd import by_record
 from nova_blockmig.compute import endpoint
 from nova_blockmig.core import dry_run
 from nova_blockmig.core import host_facts
@@ -133,10 +134,36 @@ class Bus:
             if each.updated_at and each.created_at
         ]
 
-    def source(self, host: str, server_id: str) -> dry_run.Source:
-        """How an instance would leave its host."""
-        answer = self._call(host, 'describe_source', instance_uuid=server_id)
+    def source(
+        self, host: str, server_id: str, *, in_tree: bool = False
+    ) -> dry_run.Source:
+        """How an instance would leave its host.
+
+        :param in_tree: whether for one with the in-tree driver.
+        """
+        answer = (
+            self._call(
+                host, 'describe_source', '1.2',
+                instance_uuid=server_id, in_tree=True,
+            )
+            if in_tree
+            else self._call(host, 'describe_source', instance_uuid=server_id)
+        )  # fmt: skip
         return dry_run.Source.from_plain(answer)
+
+    def record(
+        self, host: str, server: servers.Server, disk_over_commit: bool | None
+    ) -> dry_run.Destination:
+        """What Nova's record of a host has for an instance.
+
+        The host itself is not asked.
+        """
+        with _sentence('nova-conductor'):
+            node = objects.ComputeNode.get_first_node_by_host_for_old_compat(
+                self._new_context(), host
+            )
+        row = objects_base.obj_to_primitive(node)
+        return by_record.destination(host, row, server, disk_over_commit)
 
     def destination(
         self, host: str, server_id: str, disk_over_commit: bool | None
@@ -212,8 +239,8 @@ def _sentence(whom: str) -> Iterator[None]:
         ) from exc
 
 
-def _not_ours(whom: str) -> operator_errors.NotAnswered:
-    return operator_errors.NotAnswered(
+def _not_ours(whom: str) -> operator_errors.NotOurs:
+    return operator_errors.NotOurs(
         f'{whom} does not know the question: it runs the in-tree driver, or '
         'an older nova-blockmig'
     )

@@ -13,10 +13,7 @@
 """``check``: whether an instance would fit, before anybody moves it."""
 
 import argparse
-from collections.abc import Callable
-from collections.abc import Iterable
 from collections.abc import Sequence
-from concurrent import futures
 import functools
 import math
 from typing import TYPE_CHECKING
@@ -24,6 +21,7 @@ from typing import Any
 
 from oslo_utils import uuidutils
 
+from nova_blockmig.cmd import asking
 from nova_blockmig.cmd import command
 from nova_blockmig.core import check_text
 from nova_blockmig.core import dry_run
@@ -34,8 +32,6 @@ from nova_blockmig.core import travel_time
 if TYPE_CHECKING:
     from nova_blockmig.cmd.bus import Bus
 
-# oslo.messaging keeps up to 30 connections.
-AT_ONCE = 24
 MIB = 2**20
 
 
@@ -44,13 +40,16 @@ class Check(command.Listed):
 
     The source tells how each of its disks would travel, and each destination
     makes the resource check. Nothing is reserved, claimed or changed. With
-    one destination everything that was reckoned is shown.
+    one destination everything that was reckoned is shown. A destination with
+    the in-tree driver does not answer; what Nova's record of it says is told
+    instead, and that it may fit is the most that can be said.
 
     The hosts are asked over the message bus, so this needs a nova.conf with
     the transport_url of the cell, as a compute host has it. Credentials are
     needed for an instance that is given by its name, and for asking Glance
     whether it still has the image. The exit code is 0 if the instance fits on
-    one of the hosts, 1 if it does not, and 2 if none could be asked.
+    one of the hosts, 1 if it does not, and 2 if none could be asked, or if it
+    may fit on one of which only the record is known.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -117,12 +116,13 @@ class Check(command.Listed):
         hosts, server = self._find(parsed_args)
         asked = _chosen(hosts.services(), server.host, parsed_args.host)
         source = hosts.source(server.host, server.id)
-        answers = _ask_all(
+        answers = asking.ask_all(
             asked,
-            lambda service: hosts.destination(
-                service.host, server.id, parsed_args.disk_over_commit
+            functools.partial(
+                asking.destination, hosts, server, parsed_args.disk_over_commit
             ),
         )
+        in_tree, answers = asking.for_in_tree(hosts, server, answers)
         answered = [
             each
             for _, each in answers
@@ -137,19 +137,28 @@ class Check(command.Listed):
         time = self._times(hosts, source, parsed_args.bandwidth)
         lines = sorted(
             (
-                check_text.Line(server, source, service, answer, time)
+                check_text.Line(
+                    server,
+                    asking.source_for(source, in_tree, answer),
+                    service,
+                    answer,
+                    time,
+                )
                 for service, answer in answers
             ),
             key=lambda line: line.rank,
         )
-        self.exit_code = 0 if any(line.fits for line in lines) else 1
+        self.exit_code = lines[0].exit_code
         if parsed_args.formatter != 'table':
             columns = check_text.LONG
             return columns, [line.values(columns) for line in lines]
         for said in check_text.about_source(source, server):
             self.screen.say(said)
         if len(answered) == 1 and len(asked) == 1:
-            for said in check_text.about_destination(source, answered[0]):
+            there = answered[0]
+            for said in check_text.about_destination(
+                asking.source_for(source, in_tree, there), there
+            ):
                 self.screen.say(said)
         columns = check_text.short(lines)
         return columns, [line.values(columns) for line in lines]
@@ -182,15 +191,19 @@ class Check(command.Listed):
 
     def _times(
         self, hosts: 'Bus', source: dry_run.Source, bandwidth: float | None
-    ) -> Callable[[str, int], travel_time.Estimate | None]:
-        """What tells the time of so many bytes to a host."""
+    ) -> check_text.Time:
+        """What tells the time of so many bytes to a host.
+
+        A network carries data, and Nova's records of the past have what
+        libvirt counted.
+        """
         if bandwidth:
-            return lambda _, amount: travel_time.by_bandwidth(
-                amount, bandwidth * MIB
+            return lambda _, data, counted: travel_time.by_bandwidth(
+                data, bandwidth * MIB
             )
         past = hosts.past(source.host)
-        return lambda host, amount: travel_time.by_past(
-            amount, past, source.host, host
+        return lambda host, data, counted: travel_time.by_past(
+            counted, past, source.host, host
         )
 
 
@@ -217,34 +230,6 @@ def _chosen(
         for host, service in known.items()
         if (host in wanted if wanted else host != source)
     ]
-
-
-Answer = dry_run.Destination | operator_errors.NotAnswered
-
-
-def _ask_all(
-    services: Iterable[servers.ComputeService],
-    ask: Callable[[servers.ComputeService], dry_run.Destination],
-) -> list[tuple[servers.ComputeService, Answer]]:
-    """Ask several hosts at once; each with its answer, in their order."""
-    services = list(services)
-    with futures.ThreadPoolExecutor(AT_ONCE) as pool:
-        answers = pool.map(functools.partial(_answer, ask), services)
-        return list(zip(services, answers, strict=True))
-
-
-def _answer(
-    ask: Callable[[servers.ComputeService], dry_run.Destination],
-    service: servers.ComputeService,
-) -> Answer:
-    if not service.up:
-        return operator_errors.NotAnswered(
-            f'nova-compute on {service.host} is down'
-        )
-    try:
-        return ask(service)
-    except operator_errors.NotAnswered as exc:
-        return exc
 
 
 def _positive(text: str) -> float:

@@ -34,6 +34,7 @@ from nova_blockmig.compute import inspection
 from nova_blockmig.compute import libvirt_types
 from nova_blockmig.compute import nova as nova_compute
 from nova_blockmig.compute import nova_types
+from nova_blockmig.compute import obstacles
 from nova_blockmig.compute import resource_check
 from nova_blockmig.compute import source
 from nova_blockmig.core import capacity
@@ -41,15 +42,17 @@ from nova_blockmig.core import content
 from nova_blockmig.core import dry_run
 from nova_blockmig.core import errors
 from nova_blockmig.core import flags as core_flags
+from nova_blockmig.core import known_bad
 from nova_blockmig.core import model
+from nova_blockmig.host import disk_map
 
 CONF = nova.conf.CONF
 
 NAMESPACE = 'nova_blockmig'
-VERSION = '1.1'
-"""1.1 has describe_host."""
+VERSION = '1.2'
+"""1.1 has describe_host; 1.2 in_tree of describe_source, and versions."""
 # What the resource check reads of a compute_nodes record.
-_COLUMNS = (
+COLUMNS = (
     'memory_mb',
     'memory_mb_used',
     'free_ram_mb',
@@ -108,13 +111,20 @@ class Endpoint:
             rows=found.outcome.rows,
             disk=found.disk,
             flags=self._flags(),
-            record={column: row.get(column) for column in _COLUMNS},
+            record={column: row.get(column) for column in COLUMNS},
+            versions=self._versions(),
         ).to_plain()
 
     def describe_source(
-        self, ctxt: nova_types.Context, instance_uuid: str
+        self,
+        ctxt: nova_types.Context,
+        instance_uuid: str,
+        in_tree: bool = False,
     ) -> dict[str, object]:
-        """A dry_run.Source: how the instance would leave this host."""
+        """A dry_run.Source: how the instance would leave this host.
+
+        :param in_tree: whether for a destination with the in-tree driver.
+        """
         instance = _instance(ctxt, instance_uuid)
         bdms = objects.BlockDeviceMappingList.get_by_instance_uuid(
             ctxt, instance_uuid
@@ -126,6 +136,7 @@ class Endpoint:
                 ctxt,
                 instance,
                 virt_driver.get_block_device_info(instance, bdms),
+                in_tree=in_tree,
             )
             disks = _disks(found)
             self._source.assert_may_leave(ctxt, instance, found)
@@ -138,11 +149,20 @@ class Endpoint:
             flags=self._flags(),
             disks=disks,
             refusal=refusal,
+            versions=self._versions(),
+            machine_type=obstacles.machine(self._driver, instance),
         ).to_plain()
 
     def describe_host(self, ctxt: nova_types.Context) -> dict[str, object]:
         """A host_facts.HostFacts: what another host compares with its own."""
         return host_facts.here().to_plain()
+
+    def _versions(self) -> dict[str, int]:
+        connection = self._driver._host.get_connection()
+        return {
+            known_bad.Product.LIBVIRT.value: connection.getLibVersion(),
+            known_bad.Product.QEMU.value: connection.getVersion(),
+        }
 
     def _flags(self) -> tuple[str, ...]:
         return core_flags.describe(
@@ -178,6 +198,7 @@ def _disk(
 ) -> dry_run.Disk:
     disk = disk_plan.disk
     inline = packed.get(disk.name)
+    counted, data = _copied(disk_plan)
     return dry_run.Disk(
         name=disk.name,
         format=disk.format,
@@ -188,4 +209,20 @@ def _disk(
         method=disk_plan.method.value,
         reason=disk_plan.reason,
         inline_bytes=len(inline.data) if inline else 0,
+        counted_bytes=counted,
+        data_bytes=data,
     )
+
+
+_WHOLE = (model.TransferMethod.COPY, model.TransferMethod.FLATTEN)
+
+
+def _copied(disk_plan: model.DiskPlan) -> tuple[int | None, int | None]:
+    """What libvirt will count of a disk, and what of that is data."""
+    disk = disk_plan.disk
+    if not disk.file or disk.read_only:
+        return None, None
+    found = disk_map.look(disk.path, disk.format)
+    if found is None:
+        return None, None
+    return found.copied(whole=disk_plan.method in _WHOLE)

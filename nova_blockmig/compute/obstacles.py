@@ -65,9 +65,17 @@ def assert_machine_type(
     """
     if peer is None or peer.qemu_version is None:
         return
-    machine = driver._host.get_guest(instance).get_config().os_mach_type
-    if machine and machine_type.is_too_new(machine, peer.qemu_version):
-        raise errors.MachineTypeTooNew(machine)
+    kind = machine(driver, instance)
+    if machine_type.is_too_new(kind, peer.qemu_version):
+        raise errors.MachineTypeTooNew(kind)
+
+
+def machine(
+    driver: libvirt_types.Driver, instance: nova_types.Instance
+) -> str:
+    """The machine type of a guest; empty if its domain does not say."""
+    config = driver._host.get_guest(instance).get_config()
+    return config.os_mach_type or ''
 
 
 def _known_to_libvirt(guest: libvirt_types.Guest) -> Iterable[str]:

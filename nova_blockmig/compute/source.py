@@ -102,9 +102,18 @@ class Source:
         context: nova_types.Context,
         instance: nova_types.Instance,
         block_device_info: nova_types.BlockDeviceInfo,
+        *,
+        in_tree: bool = False,
     ) -> inspection.Inspection:
-        """What a destination with this driver would be sent."""
-        peer = handshake.PeerInfo(handshake.NEWEST, images_type.effective())
+        """What a destination would be sent.
+
+        :param in_tree: whether it runs the in-tree driver; else this one.
+        """
+        peer = None
+        if not in_tree:
+            peer = handshake.PeerInfo(
+                handshake.NEWEST, images_type.effective()
+            )
         token = bool(context.auth_token)  # Glance answers nobody without one
         facts = self._facts(context, instance, peer, ask=token)
         return self._inspect(instance, block_device_info, facts)

@@ -20,27 +20,41 @@ from typing import Any
 
 from nova_blockmig.core import dry_run
 from nova_blockmig.core import errors
+from nova_blockmig.core import known_bad
+from nova_blockmig.core import known_on_hosts
+from nova_blockmig.core import machine_type
 from nova_blockmig.core import operator_errors
 from nova_blockmig.core import servers
 from nova_blockmig.core import travel_time
 from nova_blockmig.core import verdict
 
 FITS, DOES_NOT_FIT, NOT_ASKED = 'fits', 'does not fit', 'not asked'
-_RANKS = {FITS: 0, DOES_NOT_FIT: 1, NOT_ASKED: 2}
+MAY_FIT = 'may fit'
+# In the order in which they are shown, with the exit code of a command whose
+# best answer it is.
+_CODES = {FITS: 0, MAY_FIT: 2, DOES_NOT_FIT: 1, NOT_ASKED: 2}
 _RESOURCES = tuple(str(resource) for resource in verdict.Resource)
 # For programs: all that the hosts said.
 LONG = (
     'destination', 'result', *_RESOURCES, 'reason', 'rows', 'disks', 'flags',
-    'record', 'travel_bytes', 'memory_bytes', 'seconds',
+    'record', 'versions', 'known_defects', 'travel_bytes', 'disk_total_bytes',
+    'memory_bytes', 'seconds',
 )  # fmt: skip
 # vm_states; Nova moves nothing else live.
 _LIVE = ('active', 'paused')
+Time = Callable[[str, int, int], travel_time.Estimate | None]
+"""Host, bytes that travel and bytes that libvirt counts -> how long."""
+_BY_RECORD = (
+    'it runs the in-tree driver, or an older nova-blockmig: only its record '
+    'was looked at, which has neither reserved_host_disk_mb nor the image '
+    'cache'
+)
 
 
 class Line:
     """One destination, as it answered or did not.
 
-    :param time: tells how long so many bytes may take to a host.
+    :param source: how the instance would leave for that host.
     """
 
     def __init__(
@@ -49,14 +63,18 @@ class Line:
         source: dry_run.Source,
         service: servers.ComputeService,
         answer: dry_run.Destination | operator_errors.NotAnswered,
-        time: Callable[[str, int], travel_time.Estimate | None],
+        time: Time,
     ) -> None:
         self.host = service.host
         self._values: dict[str, Any] = {'destination': service.host}
         if isinstance(answer, dry_run.Destination):
             self._values |= _judged(server, source, service, answer)
-            amount = source.travel_bytes + server.memory_mb * 2**20
-            estimate = time(service.host, amount)
+            memory = server.memory_mb * 2**20
+            estimate = time(
+                service.host,
+                source.travel_bytes + memory,
+                source.total_bytes + memory,
+            )
             self._values['time'] = str(estimate or '')
             self._values['seconds'] = estimate and [
                 round(estimate.shortest, 1), round(estimate.longest, 1)
@@ -65,13 +83,14 @@ class Line:
             self._values |= {'result': NOT_ASKED, 'reason': str(answer)}
 
     @property
-    def fits(self) -> bool:
-        return bool(self._values['result'] == FITS)
+    def exit_code(self) -> int:
+        """Of a command that has nothing better to say."""
+        return _CODES[self._values['result']]
 
     @property
     def rank(self) -> tuple[int, str]:
         """Those that it fits on first, then by name."""
-        return _RANKS[self._values['result']], self.host
+        return list(_CODES).index(self._values['result']), self.host
 
     def says(self, column: str) -> bool:
         """Whether there is anything in a column."""
@@ -85,7 +104,10 @@ class Line:
 def short(lines: Iterable[Line]) -> tuple[str, ...]:
     """The columns for people: those that say anything."""
     lines = list(lines)
-    columns = ('destination', 'result', *_RESOURCES, 'time', 'reason')
+    columns = (
+        'destination', 'result', *_RESOURCES, 'time', 'known defects',
+        'reason',
+    )  # fmt: skip
     return tuple(c for c in columns if any(line.says(c) for line in lines))
 
 
@@ -100,15 +122,29 @@ def _judged(
     for row in judged.rows:
         if not row.fits:
             reasons.append(_short_of(row))
+    result = DOES_NOT_FIT if reasons else FITS
+    if there.by_record:
+        reasons.append(_BY_RECORD)
+        result = MAY_FIT if result == FITS else result
+    defects = known_on_hosts.of_destination(there)
     return {
         **{str(row.resource): _cell(row) for row in judged.rows},
-        'result': DOES_NOT_FIT if reasons else FITS,
+        'result': result,
         'reason': '; '.join(reasons),
+        'known defects': ', '.join(each.entry.name for each in defects),
+        'known_defects': [
+            each.sentence() for each in (*_defects(source, server), *defects)
+        ],
+        'versions': {
+            source.host: dict(source.versions),
+            there.host: dict(there.versions),
+        },
         'rows': [_row(row) for row in judged.rows],
         'disks': source.to_plain()['disks'],
         'flags': list(source.flags),
         'record': dict(there.record),
         'travel_bytes': source.travel_bytes,
+        'disk_total_bytes': source.total_bytes,
         'memory_bytes': server.memory_mb * 2**20,
     }
 
@@ -131,12 +167,15 @@ def _reasons(
         yield source.refusal
     if there.host == source.host:
         yield 'the instance is there'
-    elif there.images_type != source.images_type:
+    elif there.images_type not in ('', source.images_type):
         yield str(
             errors.ImagesTypeDiffers(
                 source.host, source.images_type, there.images_type
             )
         )
+    qemu = there.versions.get(known_bad.Product.QEMU)
+    if machine_type.is_too_new(source.machine_type, qemu):
+        yield str(errors.MachineTypeTooNew(source.machine_type))
     if not service.enabled:
         why = f' ({service.reason})' if service.reason else ''
         yield f'the compute service of {service.host} is disabled{why}'
@@ -166,6 +205,12 @@ def _row(row: verdict.Row) -> dict[str, Any]:
     }
 
 
+def _defects(
+    source: dry_run.Source, server: servers.Server
+) -> tuple[known_on_hosts.Defect, ...]:
+    return known_on_hosts.of_source(source, running=server.status == 'active')
+
+
 def about_source(
     source: dry_run.Source, server: servers.Server
 ) -> Iterator[str]:
@@ -191,6 +236,14 @@ def about_source(
         f'{verdict.human(source.travel_bytes)} of disks and up to {memory} '
         'of memory travel.'
     )
+    if source.total_bytes > 1.1 * source.travel_bytes:
+        total = verdict.human(source.total_bytes)
+        yield (
+            f'libvirt and Nova will show {total} of disks: they count '
+            'zeroes, of which only a mark travels.'
+        )
+    for defect in _defects(source, server):
+        yield f'{defect.sentence()}.'
 
 
 def about_destination(
@@ -204,4 +257,6 @@ def about_destination(
         yield f'{row.summary()}.'
         if working := row.working():
             yield f'  {working}'
+    for defect in known_on_hosts.of_destination(there):
+        yield f'{defect.sentence()}.'
     yield f'Flags: {", ".join(source.flags)}'

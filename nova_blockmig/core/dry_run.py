@@ -38,6 +38,10 @@ class Destination:
     :ivar disk: what there is for the disks; None if that is not checked.
     :ivar flags: names of libvirt's flags for a block migration from it.
     :ivar record: its compute_nodes record, as far as the check reads it.
+    :ivar versions: product -> version as libvirt counts, 7002022 is 7.2.22;
+        empty from a nova-blockmig that does not say.
+    :ivar by_record: it runs the in-tree driver and said nothing; this is
+        what its record says, and images_type is empty.
     """
 
     host: str
@@ -48,6 +52,8 @@ class Destination:
     disk: verdict.Available | None
     flags: tuple[str, ...]
     record: Mapping[str, Any]
+    versions: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    by_record: bool = False
 
     def to_plain(self) -> dict[str, Any]:
         """For the message bus."""
@@ -66,6 +72,7 @@ class Destination:
             disk=_available(disk) if disk else None,
             flags=tuple(plain['flags']),
             record=dict(plain['record']),
+            versions=dict(plain.get('versions', {})),
         )
 
 
@@ -75,6 +82,9 @@ class Disk:
 
     :ivar added_bytes: what its base adds on the destination.
     :ivar inline_bytes: what goes over the message bus.
+    :ivar counted_bytes: what libvirt's job counts, stretches of zeroes
+        included; None if it is not known.
+    :ivar data_bytes: what of that is not zeroes; None likewise.
     """
 
     name: str
@@ -86,6 +96,8 @@ class Disk:
     method: str
     reason: str
     inline_bytes: int
+    counted_bytes: int | None = None
+    data_bytes: int | None = None
 
     def need(self) -> capacity.DiskNeed:
         """What the resource check makes of it."""
@@ -101,14 +113,29 @@ class Disk:
         """What goes from host to host of this disk.
 
         libvirt copies what the file itself has allocated; what is flattened
-        has got its base's content by then. A disk that goes inline and has
-        no base is read-only, which libvirt does not copy.
+        has got its base's content by then.
         """
-        if self.method == 'inline' and self.backing_file is None:
+        if self._read_only:
             return self.inline_bytes
+        if self.data_bytes is not None:
+            return self.data_bytes + self.inline_bytes
         if self.method == 'flatten':
             return self.allocated_bytes + self.added_bytes
         return self.allocated_bytes + self.inline_bytes
+
+    @property
+    def total_bytes(self) -> int:
+        """What libvirt's job, and so Nova's API, will count of this disk."""
+        if self._read_only:
+            return 0
+        if self.counted_bytes is not None:
+            return self.counted_bytes
+        return self.travel_bytes - self.inline_bytes
+
+    @property
+    def _read_only(self) -> bool:
+        """libvirt copies no read-only disk; others go inline with a base."""
+        return self.method == 'inline' and self.backing_file is None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,6 +144,8 @@ class Source:
 
     :ivar flags: names of libvirt's flags for a block migration from it.
     :ivar refusal: why the instance cannot leave; empty if it can.
+    :ivar versions: as those of a destination.
+    :ivar machine_type: of the guest; empty if it is not known.
     """
 
     host: str
@@ -125,11 +154,18 @@ class Source:
     flags: tuple[str, ...]
     disks: tuple[Disk, ...]
     refusal: str
+    versions: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    machine_type: str = ''
 
     @property
     def travel_bytes(self) -> int:
         """What goes from host to host of all disks."""
         return sum(disk.travel_bytes for disk in self.disks)
+
+    @property
+    def total_bytes(self) -> int:
+        """What libvirt's job will count of all disks."""
+        return sum(disk.total_bytes for disk in self.disks)
 
     def to_plain(self) -> dict[str, Any]:
         """For the message bus."""
@@ -145,10 +181,12 @@ class Source:
             images_type=plain['images_type'],
             flags=tuple(plain['flags']),
             disks=tuple(
-                Disk(**{name: disk[name] for name in names})
+                Disk(**{name: disk[name] for name in names if name in disk})
                 for disk in plain['disks']
             ),
             refusal=plain['refusal'],
+            versions=dict(plain.get('versions', {})),
+            machine_type=plain.get('machine_type', ''),
         )
 
 

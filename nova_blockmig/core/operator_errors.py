@@ -34,6 +34,10 @@ class NotAnswered(CannotAsk):
     """One host, of several, could not be asked."""
 
 
+class NotOurs(NotAnswered):
+    """It runs the in-tree driver, or a nova-blockmig that is too old."""
+
+
 class No(OperatorError):
     """It was asked, and the answer is no."""
 

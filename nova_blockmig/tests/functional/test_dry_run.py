@@ -110,6 +110,8 @@ class DryRunTest(migrating.MigratingBase):
             ('disk', 10 * GIB, 'copy'),
             (disk.name, disk.virtual_bytes, disk.method),
         )
+        for said in (source, there):
+            self.assertEqual({'QEMU', 'libvirt'}, set(said.versions))
         judged = dry_run.judge(server, source, there)
         self.assertFalse(judged.fits)
         self.assertIn('needs 10 GiB, 9 GiB available', judged.sentence())
@@ -145,6 +147,17 @@ class DryRunTest(migrating.MigratingBase):
                 None,
             )
         self.assertIn('in-tree driver', str(error))
+        with self.bus() as hosts:
+            server = hosts.instance(self.server['id'])
+            there = hosts.record('server-03', server, None)
+            source = hosts.source(SOURCE, server.id, in_tree=True)
+        self.assertTrue(there.by_record)
+        judged = dry_run.judge(server.id, source, there)
+        self.assertEqual(
+            ['RAM', 'disk (virtual sizes)'], [row.name for row in judged.rows]
+        )
+        self.assertTrue(judged.rows[0].fits, judged)
+        self.assertEqual('', source.refusal)
 
     def test_an_instance_that_is_not_there(self) -> None:
         with self.bus() as hosts:

@@ -76,7 +76,7 @@ class ProgressTest(base.LabTestCase):
         instance.pause()
         code, line = self.ask(instance, base.DESTINATION)
         self.assertEqual(0, code)
-        said = int(line['travel_bytes'])
+        said = int(line['disk_total_bytes'])
         position = self.log_size(base.SOURCE)
         _, seen = self.migrate(instance)
         self.assert_grows(seen)

@@ -99,7 +99,9 @@ class SmallFileSystem(fixtures.Fixture):
 
 
 class SmallDestinationTestCase(base.LabTestCase):
-    def small(self, driver: str) -> SmallFileSystem:
+    def small(
+        self, driver: str, extra: base.Extra = RESERVE
+    ) -> SmallFileSystem:
         """The drivers of both hosts, and a small destination."""
         service = f'nova-compute@{base.DESTINATION}'
         file_system = SmallFileSystem(
@@ -107,7 +109,7 @@ class SmallDestinationTestCase(base.LabTestCase):
         )
         self.useFixture(file_system)
         before = self.lab.supervisor.process(service)
-        self.use(driver, driver, RESERVE)
+        self.use(driver, driver, extra)
         if before == self.lab.supervisor.process(service):
             # Its record is of the file system that is underneath.
             self.lab.restart([service])
@@ -120,6 +122,22 @@ class SmallDestinationTestCase(base.LabTestCase):
             sum(disk.virtual_bytes for disk in sizes),
             sum(disk.allocated_bytes for disk in sizes),
         )
+
+    def write(self, instance: Any, disk: str, length: int) -> None:
+        """Write to the end of a disk, as the guest would, but faster."""
+        (device,) = (
+            device
+            for device in disks.devices(instance.host, instance.id)
+            if device.name == disk
+        )
+        number = string.ascii_lowercase.index(device.target[-1])
+        start = self.sizes(instance)[disk].virtual_bytes - length
+        for command in (f'write -P 1 {start} {length}', 'flush'):
+            self.monitor(
+                instance,
+                f'qemu-io -d /machine/peripheral/virtio-disk{number}/'
+                f'virtio-backend "{command}"',
+            )
 
     def assert_stayed(self, instance: Any, state: str) -> None:
         """It is where it was, as it was."""
@@ -254,18 +272,3 @@ class InTreeTest(SmallDestinationTestCase):
         )
         # From 2025.2 on Nova also puts such an instance into ERROR.
         self.assert_on_source(instance, 'paused')
-
-    def write(self, instance: Any, disk: str, length: int) -> None:
-        """Write to the end of a disk, as the guest would, but faster."""
-        (device,) = (
-            device
-            for device in disks.devices(instance.host, instance.id)
-            if device.name == disk
-        )
-        number = string.ascii_lowercase.index(device.target[-1])
-        start = self.sizes(instance)[disk].virtual_bytes - length
-        self.monitor(
-            instance,
-            f'qemu-io -d /machine/peripheral/virtio-disk{number}/'
-            f'virtio-backend "write -P 1 {start} {length}"',
-        )

@@ -85,6 +85,47 @@ class PlainTest(base.TestCase):
         self.assertEqual(SOURCE, dry_run.Source.from_plain(plain))
 
 
+class OlderAnswersTest(base.TestCase):
+    """Of a nova-blockmig that does not say everything."""
+
+    def test_source(self):
+        plain = sent(SOURCE.to_plain())
+        for name in ('versions', 'machine_type'):
+            del plain[name]
+        for name in ('counted_bytes', 'data_bytes'):
+            del plain['disks'][0][name]
+        self.assertEqual(SOURCE, dry_run.Source.from_plain(plain))
+
+    def test_destination(self):
+        plain = sent(DESTINATION.to_plain())
+        for name in ('versions', 'by_record'):
+            del plain[name]
+        self.assertEqual(DESTINATION, dry_run.Destination.from_plain(plain))
+
+
+class TotalBytesTest(base.TestCase):
+    """What Nova's API will show."""
+
+    def of(self, **changed):
+        disk = dry_run.Disk(**{**vars(DISK), **changed})
+        return disk.total_bytes, disk.travel_bytes
+
+    def test_zeroes_are_counted_and_do_not_travel(self):
+        self.assertEqual(
+            (9 * MIB, 2 * MIB + 4096),
+            self.of(counted_bytes=9 * MIB, data_bytes=2 * MIB),
+        )
+
+    def test_what_is_not_known_is_what_is_allocated(self):
+        self.assertEqual((3 * MIB, 3 * MIB + 4096), self.of())
+        self.assertEqual(
+            (4 * MIB, 4 * MIB), self.of(method='flatten', inline_bytes=0)
+        )
+
+    def test_a_read_only_disk_is_not_copied(self):
+        self.assertEqual((0, 4096), self.of(backing_file=None))
+
+
 class TravelBytesTest(base.TestCase):
     def of(self, **changed):
         return dry_run.Disk(**{**vars(DISK), **changed}).travel_bytes
