@@ -15,7 +15,9 @@
 import argparse
 from collections.abc import Iterable
 from collections.abc import Iterator
+import contextlib
 import pathlib
+from typing import Any
 
 from nova_blockmig.cmd import cloud
 from nova_blockmig.cmd import command
@@ -38,8 +40,9 @@ class History(command.Listed):
     """List past live migrations, the latest first.
 
     With the reason of those that failed, as far as Nova remembers it. Bytes,
-    rate and downtime are in the logs of nova-compute, which --compute-log
-    reads.
+    rate, downtime and the reasons that Nova has forgotten are in the logs of
+    nova-compute, which --compute-log reads. Migrations that are only there
+    are listed too; a date begins their copy then, and not the request.
     """
 
     nothing = 'There was no live migration.'
@@ -75,8 +78,10 @@ class History(command.Listed):
     def take_action(self, parsed_args: argparse.Namespace) -> moving.Table:
         """The records, with the reasons of the failures."""
         filters: dict[str, str] = {}
+        earliest = 0.0
         if parsed_args.since:
-            filters['since'] = since.iso(_moment(parsed_args.since))
+            earliest = _moment(parsed_args.since)
+            filters['since'] = since.iso(earliest)
         if parsed_args.host:
             filters['host'] = parsed_args.host
         cloud_ = self.cloud()
@@ -89,19 +94,37 @@ class History(command.Listed):
         ]
         logged = past_migrations.in_lines(_lines(parsed_args.compute_log))
         found = past_migrations.matched(past, logged)
-        return COLUMNS, [
+        rows: list[tuple[Any, ...]] = [
             (
-                since.iso(record.created),
+                record.created,
                 record.server_id,
                 record.source,
                 record.destination,
                 record.status,
                 round(record.seconds) if record.ended else '',
                 *_figures(found.get(record.id)),
-                _reason(cloud_, record),
+                _reason(cloud_, record, found.get(record.id)),
             )
             for record in past
         ]
+        rows += [
+            (
+                past_migrations.begun(line),
+                line.instance,
+                line.source,
+                line.destination,
+                line.result,
+                round(line.seconds),
+                *_figures(line),
+                line.reason,
+            )
+            for line in past_migrations.unmatched(logged, found.values())
+            if line.instance == filters.get('server_id', line.instance)
+            and parsed_args.host in (None, line.source, line.destination)
+            and (line.ended or 0.0) >= earliest
+        ]
+        rows.sort(key=lambda row: row[0], reverse=True)
+        return COLUMNS, [(since.iso(row[0]), *row[1:]) for row in rows]
 
 
 def _lines(paths: Iterable[pathlib.Path]) -> Iterator[str]:
@@ -138,11 +161,15 @@ def _moment(text: str) -> float:
         raise operator_errors.CannotAsk(str(error)) from None
 
 
-def _reason(cloud_: cloud.Cloud, record: migration_progress.Migration) -> str:
-    """Why it failed; empty where the instance's events are gone."""
+def _reason(
+    cloud_: cloud.Cloud,
+    record: migration_progress.Migration,
+    logged: migration_record.MigrationRecord | None,
+) -> str:
+    """Why it failed; by the log where the instance's events are gone."""
     if not record.ended or record.completed:
         return ''
-    try:
-        return cloud_.reason(record.server_id, record.created)
-    except operator_errors.OperatorError:
-        return ''
+    reason = ''
+    with contextlib.suppress(operator_errors.OperatorError):
+        reason = cloud_.reason(record.server_id, record.created)
+    return reason or (logged.reason if logged else '')

@@ -110,6 +110,8 @@ def recorded(
                 disks=tuple(
                     _disk_record(watched, p) for p in transfer.disk_plans
                 ),
+                migration=migration.uuid,
+                ended=round(time.time(), 3),
             )
             LOG.info('%s', record.to_line(), instance=instance)
         except Exception:

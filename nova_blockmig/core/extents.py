@@ -19,7 +19,6 @@ from collections.abc import Iterable
 import dataclasses
 import json
 
-
 # What QEMU copies at once: a cluster of Nova's overlays, and the granularity
 # of its mirror. A hole within one travels with the rest of it.
 CLUSTER = 64 * 1024

@@ -59,6 +59,9 @@ class MigrationRecord:
     :ivar downtime_ms: how long the guest stood still; None if libvirt did
         not say.
     :ivar disks: in the order of the guest's devices.
+    :ivar migration: UUID of Nova's record of it; empty in lines of a version
+        that did not write it.
+    :ivar ended: seconds since 1970; None likewise.
     """
 
     instance: str
@@ -69,6 +72,8 @@ class MigrationRecord:
     reason: str = ''
     downtime_ms: int | None = None
     disks: tuple[DiskRecord, ...] = ()
+    migration: str = ''
+    ended: float | None = None
 
     def to_line(self) -> str:
         """The line without what the logger puts in front of it."""

@@ -15,6 +15,7 @@
 Nova keeps neither bytes nor downtime; the driver's log has them.
 """
 
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -44,15 +45,27 @@ def matched(
 ) -> dict[int, migration_record.MigrationRecord]:
     """Id of Nova's record -> what the driver wrote.
 
-    A log does not name Nova's record, and its beginning may be gone: the
-    latest belongs to the latest. A migration that was refused before the
-    copy has no line.
+    A line that does not name Nova's record is an older one, and the beginning
+    of the log may be gone: the latest belongs to the latest. A migration that
+    was refused before the copy has no line.
 
     :param past: the latest first.
     """
-    left = {route: list(records) for route, records in logged.items()}
+    named = {
+        record.migration: record
+        for records in logged.values()
+        for record in records
+        if record.migration
+    }
+    left = {
+        route: [record for record in records if not record.migration]
+        for route, records in logged.items()
+    }
     found = {}
     for migration in past:
+        if migration.uuid in named:
+            found[migration.id] = named[migration.uuid]
+            continue
         if not migration.ended:
             continue
         route = (
@@ -65,6 +78,31 @@ def matched(
         if done is migration.completed:
             found[migration.id] = records.pop()
     return found
+
+
+def unmatched(
+    logged: Mapping[Route, list[migration_record.MigrationRecord]],
+    found: Collection[migration_record.MigrationRecord],
+) -> list[migration_record.MigrationRecord]:
+    """What the driver wrote of migrations that Nova has forgotten.
+
+    Nova forgets when its database is archived. Only lines that say when they
+    were written; the latest first.
+
+    :param found: those that belong to a record of Nova.
+    """
+    left = [
+        record
+        for records in logged.values()
+        for record in records
+        if record.ended is not None and record not in found
+    ]
+    return sorted(left, key=begun, reverse=True)
+
+
+def begun(record: migration_record.MigrationRecord) -> float:
+    """When its copy began, in seconds since 1970; 0 if it does not say."""
+    return 0.0 if record.ended is None else record.ended - record.seconds
 
 
 def copied_bytes(record: migration_record.MigrationRecord) -> int:

@@ -12,6 +12,7 @@
 
 import json
 import pathlib
+from typing import Any
 
 import fixtures
 
@@ -60,6 +61,48 @@ class TestHistory(test_command.CommandTestCase):
         self.assertEqual(
             2, self.run_command('history', '--compute-log', '/no/log')
         )
+
+    def write(self, **fields: Any) -> str:
+        """A log with one line; its path."""
+        record = migration_record.MigrationRecord(
+            **{
+                'instance': 'gone', 'source': 'server2',
+                'destination': 'server-01', 'result': 'failed',
+                'seconds': 8.0, 'reason': 'the link broke',
+                'ended': self.clock.time(), **fields,
+            }
+        )  # fmt: skip
+        log = pathlib.Path(self.useFixture(fixtures.TempDir()).join('log'))
+        log.write_text(f'2026 INFO nova {record.to_line()}\n')
+        return str(log)
+
+    def listed(self, log: str, *words: str) -> list[str]:
+        self.run_command('history', '-f', 'json', '--compute-log', log, *words)
+        return [row['instance'] for row in json.loads(self.out)]
+
+    def test_what_only_a_log_remembers(self) -> None:
+        log = self.write()
+        self.assertEqual(['gone', 'a'], self.listed(log))
+        first = json.loads(self.out)[0]
+        self.assertEqual(
+            ('failed', 8, 'the link broke'),
+            (first['result'], first['seconds'], first['reason']),
+        )
+        self.assertEqual(['gone', 'a'], self.listed(log, '--host', 'server2'))
+        self.assertNotIn('gone', self.listed(log, '--host', 'server-03'))
+        self.assertNotIn('gone', self.listed(log, 'a'))
+        self.assertIn('gone', self.listed(log, '--since', '1h'))
+        log = self.write(ended=self.clock.time() - 7200)
+        self.assertNotIn('gone', self.listed(log, '--since', '1h'))
+
+    def test_a_reason_that_nova_has_forgotten(self) -> None:
+        self.cloud.fails.clear()
+        self.run_command(
+            'history', '-f', 'json', '--compute-log',
+            self.write(instance='a', migration='uuid-1'),
+        )  # fmt: skip
+        (row,) = json.loads(self.out)
+        self.assertEqual('the link broke', row['reason'])
 
     def test_of_one(self) -> None:
         self.assertEqual(0, self.run_command('history', 'b', '-f', 'json'))

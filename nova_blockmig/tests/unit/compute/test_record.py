@@ -34,7 +34,7 @@ class RecordedTest(base.TestCase):
         conf = self.useFixture(config_fixture.Config(nova.conf.CONF))
         conf.config(host='server2')
         self.log = self.useFixture(fixtures.FakeLogger())
-        self.migration = types.SimpleNamespace(status='running')
+        self.migration = types.SimpleNamespace(status='running', uuid='record')
         copied = types.SimpleNamespace(
             progress=progress.Progress(5, 7), seconds=lambda: 1.5
         )
@@ -69,8 +69,9 @@ class RecordedTest(base.TestCase):
             self.copy.reason = 'libvirt was not sure'
         found = self.line()
         self.assertEqual(
-            ('uuid', 'server2', 'server-01', 'completed', ''),
+            ('record', 'uuid', 'server2', 'server-01', 'completed', ''),
             (
+                found.migration,
                 found.instance,
                 found.source,
                 found.destination,

@@ -18,14 +18,18 @@ from nova_blockmig.core import past_migrations
 from nova_blockmig.tests.unit import base
 
 
-def nova(number: int, status: str = 'completed') -> object:
+def nova(
+    number: int, status: str = 'completed'
+) -> migration_progress.Migration:
     return migration_progress.Migration(
         number, f'u{number}', 'vm', status, 'a', 'b'
     )
 
 
-def line(result: str, seconds: float) -> str:
-    record = migration_record.MigrationRecord('vm', 'a', 'b', result, seconds)
+def line(result: str, seconds: float, **more: Any) -> str:
+    record = migration_record.MigrationRecord(
+        'vm', 'a', 'b', result, seconds, **more
+    )
     return f'INFO {record.to_line()}'
 
 
@@ -50,3 +54,26 @@ class TestPast(base.TestCase):
             migration_progress.Migration(2, 'u', 'vm', 'completed', 'b', 'a')
         ]
         self.assertEqual({}, self.seconds(past, line('completed', 1.0)))
+
+    def test_a_line_that_names_the_record(self) -> None:
+        past = [nova(3), nova(2), nova(1, 'error')]
+        lines = (
+            line('failed', 1.0, migration='u1'),
+            line('completed', 20.0, migration='u2'),
+            line('completed', 9.0, migration='forgotten'),
+        )
+        self.assertEqual({2: 20.0, 1: 1.0}, self.seconds(past, *lines))
+
+    def test_what_nova_has_forgotten(self) -> None:
+        logged = past_migrations.in_lines(
+            [
+                line('completed', 1.0),
+                line('completed', 2.0, migration='u2', ended=100.0),
+                line('failed', 3.0, migration='u3', ended=50.0),
+                line('failed', 4.0, migration='u4', ended=200.0),
+            ]
+        )
+        found = past_migrations.matched([nova(2)], logged)
+        left = past_migrations.unmatched(logged, found.values())
+        self.assertEqual(['u4', 'u3'], [record.migration for record in left])
+        self.assertEqual(196.0, past_migrations.begun(left[0]))
