@@ -214,9 +214,6 @@ def _disk(
     )
 
 
-_WHOLE = (model.TransferMethod.COPY, model.TransferMethod.FLATTEN)
-
-
 def _copied(disk_plan: model.DiskPlan) -> tuple[int | None, int | None]:
     """What libvirt will count of a disk, and what of that is data."""
     disk = disk_plan.disk
@@ -225,4 +222,4 @@ def _copied(disk_plan: model.DiskPlan) -> tuple[int | None, int | None]:
     found = disk_map.look(disk.path, disk.format)
     if found is None:
         return None, None
-    return found.copied(whole=disk_plan.method in _WHOLE)
+    return found.copied(disk_plan.method)

@@ -32,7 +32,6 @@ from typing import Any
 
 from blocklab.guest import glance
 from blocklab.machine import errors
-from blocklab.migration import scenario
 from nova_blockmig.core import migration_record
 from nova_blockmig.core import past_migrations
 from nova_blockmig.tests.lab import base
@@ -109,7 +108,6 @@ class AgreementTest(small.SmallDestinationTestCase):
             )
         images.delete_image(lost.id)
         for guest in pair:
-            scenario.writing(guest, timeout=400)
             guest.pause()
         return pair
 
@@ -137,8 +135,8 @@ class AgreementTest(small.SmallDestinationTestCase):
             instance.unpause()
             instance.pause()
             self.moved.discard(instance.id)
-        length = self.chance.randrange(1, 96) * MIB
-        self.write(instance, 'disk.eph0', length)
+        for disk in ('disk', 'disk.eph0'):
+            self.write(instance, disk, self.chance.randrange(1, 64) * MIB)
         if self.chance.random() < 0.25:
             self.snapshot(instance, 'blockdev-snapshot-internal-sync')
             return 'a snapshot'

@@ -14,6 +14,7 @@
 import json
 
 from nova_blockmig.core import extents
+from nova_blockmig.core import model
 from nova_blockmig.tests.unit import base
 
 K = 1024
@@ -43,8 +44,12 @@ class ExtentsTest(base.TestCase):
                 extent(13 * C, 900 * C, present=False, **ZERO)[:-1] + ']',
             ]
         )
-        self.assertEqual((6 * C, 5 * C), found.copied(whole=False))
-        self.assertEqual((13 * C, 8 * C), found.copied(whole=True))
+        self.assertEqual(
+            (6 * C, 5 * C), found.copied(model.TransferMethod.FETCH)
+        )
+        self.assertEqual(
+            (13 * C, 8 * C), found.copied(model.TransferMethod.COPY)
+        )
 
     def test_holes_within_a_cluster_travel(self):
         found = extents.add_up(
@@ -57,7 +62,39 @@ class ExtentsTest(base.TestCase):
             ]
         )
         self.assertEqual(3 * C, found.all_data)
-        self.assertEqual((0, 0), found.copied(whole=False))
+        self.assertEqual((0, 0), found.copied(model.TransferMethod.FETCH))
+
+    def flattened(self, *lines):
+        counted, data = extents.add_up(lines).copied(
+            model.TransferMethod.FLATTEN
+        )
+        return counted // C, data // C
+
+    def test_a_flattening_reads_eight_clusters_at_once(self):
+        self.assertEqual(
+            (40, 16),
+            self.flattened(
+                extent(0, C, 1),
+                extent(C, 29 * C, 1, **ZERO),
+                extent(30 * C, 2 * C, 1),
+                extent(32 * C, 8 * C, 1, **ZERO),
+            ),
+        )
+
+    def test_it_begins_anew_behind_what_the_file_has(self):
+        self.assertEqual(
+            (16, 5 + 1 + 3),
+            self.flattened(
+                extent(0, 4 * C, 1, **ZERO),
+                extent(4 * C, C, 1),
+                extent(5 * C, C),
+                extent(6 * C, 2 * C, 1, **ZERO),
+                extent(8 * C, C, 0, **ZERO),
+                extent(9 * C, 4 * C, 0, **ZERO),
+                extent(13 * C, C, 1),
+                extent(14 * C, 2 * C, 1, **ZERO),
+            ),
+        )
 
     def test_an_older_qemu_does_not_say_what_is_present(self):
         line = '{"start": 0, "length": 7, "depth": 0, "zero": false, "data": '

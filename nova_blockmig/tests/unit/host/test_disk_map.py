@@ -26,7 +26,7 @@ from nova_blockmig.tests.unit import base
 LINE = (
     '[{"start": 0, "length": 65536, "depth": 0, "zero": false, "data": true}]'
 )
-FOUND = extents.Extents(65536, 65536, 65536, 65536)
+FOUND = extents.Extents(65536, 65536, 65536, 65536, 65536)
 
 
 class LookTest(base.TestCase):
