@@ -32,6 +32,7 @@ from nova_blockmig.compute import known_versions
 from nova_blockmig.compute import libvirt_types
 from nova_blockmig.compute import nova
 from nova_blockmig.compute import nova_types
+from nova_blockmig.compute import port_bindings
 from nova_blockmig.compute import refusals
 from nova_blockmig.compute import resource_check
 from nova_blockmig.compute import source
@@ -178,6 +179,8 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
                 )
             )
             self._check.source_agreed(instance, data)
+        if migrate_data.block_migration:
+            port_bindings.removed(self.virtapi, ctxt, instance, migration)
         return data
 
     def cleanup_live_migration_destination_check(

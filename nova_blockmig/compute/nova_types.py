@@ -172,10 +172,23 @@ class ResourceTracker(Protocol):
     ) -> None: ...
 
 
+class NetworkApi(Protocol):
+    """nova.network.neutron.API."""
+
+    def setup_networks_on_host(
+        self,
+        context: Context,
+        instance: Instance,
+        host: str | None = None,
+        teardown: bool = False,
+    ) -> None: ...
+
+
 class Manager(Protocol):
     """nova.compute.manager.ComputeManager."""
 
     additional_endpoints: list[object]
+    network_api: NetworkApi
     rt: ResourceTracker
     _waiting_live_migrations: Mapping[str, object]
 

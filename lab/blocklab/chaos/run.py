@@ -154,9 +154,13 @@ class CellRun:
         return subject
 
     def _boot(self, host: str) -> Subject:
-        # An image of its own: it may be deleted.
+        # An image of its own: it may be deleted. Another run may have left
+        # one of the same name.
+        name = 'chaos-' + self._cell.name.replace(':', '-')
+        for image in self._lab.cloud.image.images(name=name):
+            self._lab.cloud.image.delete_image(image)
         image = self._lab.cloud.image.create_image(
-            'chaos-' + self._cell.name.replace(':', '-'),
+            name,
             filename=str(self._lab.guest_image.disk),
             disk_format='qcow2',
             container_format='bare',

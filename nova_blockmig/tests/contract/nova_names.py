@@ -233,9 +233,20 @@ USED = (
                 'an aborted migration is taken out of it',
             ),
             'rt': (None, 'the resource tracker'),
+            'network_api': (None, 'removes port bindings that were left'),
             'drop_move_claim_at_destination': (
                 'self, context, instance',
                 'gives back what was claimed for a refused migration',
+            ),
+        },
+    ),
+    *_of(
+        'nova.network.neutron',
+        'API',
+        {
+            'setup_networks_on_host': (
+                'self, context, instance, host=None, teardown=False',
+                'removes port bindings that were left',
             ),
         },
     ),
