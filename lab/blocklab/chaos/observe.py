@@ -27,6 +27,7 @@ from blocklab.migration import migration
 # the way of nothing where the guest has stayed
 MARK = '.nova-blockmig-incoming'
 # Nova's, which stay.
+_CHECK = 'tmp'
 _KEPT = ('_base', 'locks', 'compute_nodes', 'lost+found', 'ballast')
 
 
@@ -114,8 +115,29 @@ def left(instances: Path, uuid: str) -> Iterator[str]:
                 f'{path.name}/{inside.name}'
                 for inside in sorted(path.iterdir() if path.is_dir() else ())
             )
-        elif path.name not in _KEPT and re.match(r'tmp', path.name):
+        elif path.name not in _KEPT and path.name.startswith(_CHECK):
             yield path.name
+
+
+def remove_allocations(lab: Lab) -> None:
+    """Free what Placement keeps for instances that were deleted.
+
+    Of a migration that Nova did not roll back. The lab has no instances.
+    """
+    placement = lab.cloud.placement
+    for each in placement.get('/resource_providers').json()[
+        'resource_providers'
+    ]:
+        url = f'/resource_providers/{each["uuid"]}/allocations'
+        for consumer in placement.get(url).json()['allocations']:
+            placement.delete(f'/allocations/{consumer}')
+
+
+def remove_checks(lab: Lab) -> None:
+    """Remove the files of checks: what is found later is a later one's."""
+    for host in lab.layout.computes:
+        for path in lab.instances_path(host.name).glob(f'{_CHECK}*'):
+            path.unlink()
 
 
 def _nova(lab: Lab) -> str:

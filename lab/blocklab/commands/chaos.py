@@ -126,6 +126,7 @@ def _run(arguments: argparse.Namespace, cells: Any) -> int:
 
 def _lab(arguments: argparse.Namespace, layout: Any, extra: Any) -> Any:
     """The lab with that driver and those settings, and no instances."""
+    from blocklab.chaos import observe
     from blocklab.commands import reset
     from blocklab.commands import up
     from blocklab.machine import layout as layouts
@@ -136,6 +137,8 @@ def _lab(arguments: argparse.Namespace, layout: Any, extra: Any) -> Any:
         extra=extra,
     )
     reset.reset(lab)
+    observe.remove_checks(lab)
+    observe.remove_allocations(lab)
     return lab
 
 
