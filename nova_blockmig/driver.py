@@ -65,9 +65,8 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
     def init_host(self, host: str) -> None:
         with startup.ending_on_error(self._host):
             super().init_host(host)
-        endpoint.register(
-            self.virtapi, endpoint.Endpoint(self, self._check, self._source)
-        )
+        answering = endpoint.Endpoint(self, self._check, self._source)
+        endpoint.register(self.virtapi, answering)
         image_cache.keep_digests()
         startup.log(conf.describe(CONF))
 
@@ -179,8 +178,7 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
                 )
             )
             self._check.source_agreed(instance, data)
-        if migrate_data.block_migration:
-            port_bindings.removed(self.virtapi, ctxt, instance, migration)
+        port_bindings.removed(self.virtapi, ctxt, instance, migration)
         return data
 
     def cleanup_live_migration_destination_check(
