@@ -16,73 +16,17 @@ Needs qemu-img, and starts it a few hundred times. Where it is missing, the
 tests fail.
 """
 
-import contextlib
-import dataclasses
-import json
 import os
-import shutil
 import struct
 import subprocess
 import time
-from typing import Any
 
-import fixtures
-from nova import exception
-from nova.virt.libvirt import config as vconfig
-from nova.virt.libvirt import driver as libvirt_driver
 import testtools
 
-from nova_blockmig.compute import disk_info
 from nova_blockmig.host import headers
+from nova_blockmig.tests.functional import qemu_img
 
 MIB = 1024 * 1024
-
-
-class QemuImg(fixtures.Fixture):
-    """A directory of images, and the qemu-img that makes them."""
-
-    def _setUp(self) -> None:  # noqa: N802, the name is fixtures'
-        self.path = self.useFixture(fixtures.TempDir()).path
-        if shutil.which('qemu-img') is None:
-            raise AssertionError('qemu-img is not there: install qemu-utils')
-
-    def run(self, *args: str) -> str:
-        return subprocess.run(
-            ['qemu-img', *args],
-            cwd=self.path,
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout
-
-    def create(self, name: str, *args: str, size: str = '64M') -> str:
-        """The size '' is that of the backing file."""
-        sizes = [size] if size else []
-        self.run('create', '-q', '-f', 'qcow2', *args, name, *sizes)
-        return os.path.join(self.path, name)
-
-    def create_luks(self, name: str) -> str:
-        args = (
-            *('--object', 'secret,id=s,data=secret'),
-            *('-o', 'encrypt.format=luks,encrypt.key-secret=s'),
-            *('-o', 'encrypt.iter-time=10'),
-        )
-        for _ in range(20):
-            # QEMU measures the processor first, and now and then gives up:
-            # "Unable to get accurate CPU usage".
-            with contextlib.suppress(subprocess.CalledProcessError):
-                return self.create(name, *args)
-        raise AssertionError('qemu-img makes no LUKS image')
-
-    def info(self, path: str) -> dict[str, Any] | None:
-        """None if qemu-img refuses the file."""
-        done = subprocess.run(
-            ['qemu-img', 'info', '-U', '--output=json', path],
-            cwd=self.path,
-            capture_output=True,
-            text=True,
-        )
-        return None if done.returncode else json.loads(done.stdout)
 
 
 class TestAgainstQemuImg(testtools.TestCase):
@@ -90,7 +34,7 @@ class TestAgainstQemuImg(testtools.TestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.qemu = self.useFixture(QemuImg())
+        self.qemu = self.useFixture(qemu_img.QemuImg())
 
     def assert_read(self, path: str) -> headers.ImageHeader:
         """The header is understood, and qemu-img agrees."""
@@ -329,121 +273,3 @@ class TestAgainstQemuImg(testtools.TestCase):
         with open(path, 'r+b') as file:
             file.seek(at)
             file.write(data)
-
-
-class TestAgainstNova(testtools.TestCase):
-    """A guest's disk info, as the in-tree driver makes it with qemu-img."""
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.qemu = self.useFixture(QemuImg())
-        self.driver = object.__new__(libvirt_driver.LibvirtDriver)
-
-    def device(self, path: str, disk_format: str, target: str) -> Any:
-        device = vconfig.LibvirtConfigGuestDisk()
-        device.source_type = 'file'
-        device.source_path = path
-        device.driver_format = disk_format
-        device.target_dev = target
-        return device
-
-    def test_equal_on_every_kind_of_disk(self) -> None:
-        self.qemu.create('base')
-        raw = os.path.join(self.qemu.path, 'raw')
-        with open(raw, 'wb') as file:
-            # What a guest may write into its raw disk.
-            file.write(b'QFI\xfb' + bytes(508) + b'x' * MIB)
-            file.truncate(64 * MIB)
-        config = vconfig.LibvirtConfigGuest()
-        config.devices = [
-            self.device(path, disk_format, f'vd{letter}')
-            for letter, (path, disk_format) in zip(
-                'abcdefgh',
-                [
-                    (
-                        self.qemu.create(
-                            'one', '-b', 'base', '-F', 'qcow2', size='65M'
-                        ),
-                        'qcow2',
-                    ),
-                    (raw, 'raw'),
-                    (self.qemu.create('two'), 'qcow2'),
-                    (self.qemu.create('three', '-o', 'data_file=d'), 'qcow2'),
-                    (self.qemu.create_luks('luks'), 'qcow2'),
-                    (
-                        self.qemu.create('old', '-o', 'compat=0.10'),
-                        'qcow2',
-                    ),
-                    (
-                        self.qemu.create('full', '-o', 'preallocation=full'),
-                        'qcow2',
-                    ),
-                    (self.qemu.create('volume'), 'qcow2'),
-                ],
-                strict=True,
-            )
-        ]
-        volumes = {
-            'block_device_mapping': [{'mount_device': '/dev/vdh'}],
-        }
-        in_tree = self.driver._get_instance_disk_info_from_config
-        expected = in_tree(config, volumes)
-        self.assertEqual(7, len(expected))
-        asked: list[Any] = []
-
-        def counting(some: Any, info: Any) -> Any:
-            asked.extend(some.devices)
-            return in_tree(some, info)
-
-        found = disk_info.instance_disk_info(config, volumes, counting)
-        self.assertEqual(expected, found)
-        self.assertEqual(
-            [list(info) for info in expected], [list(info) for info in found]
-        )
-        self.assertEqual(
-            ['vdb', 'vdd', 'vde', 'vdh'], [d.target_dev for d in asked]
-        )
-
-    def test_equal_errors(self) -> None:
-        damaged = self.qemu.create('damaged')
-        with open(damaged, 'r+b') as file:
-            # A first table too small for the disk.
-            file.seek(24)
-            file.write(struct.pack('>Q', 2**50))
-        in_tree = self.driver._get_instance_disk_info_from_config
-        for path, expected in (
-            (os.path.join(self.qemu.path, 'gone'), exception.DiskNotFound),
-            (damaged, exception.InvalidDiskInfo),
-        ):
-            config = vconfig.LibvirtConfigGuest()
-            config.devices = [
-                self.device(self.qemu.create('good'), 'qcow2', 'vda'),
-                self.device(path, 'qcow2', 'vdb'),
-            ]
-            self.assertRaises(expected, in_tree, config, None)
-            self.assertRaises(
-                expected, disk_info.instance_disk_info, config, None, in_tree
-            )
-
-    def test_header_from_qemu_img(self) -> None:
-        self.qemu.create('base')
-        path = self.qemu.create('a', '-b', 'base', '-F', 'qcow2')
-        expected = headers.read_header(path)
-        self.assertEqual(expected, disk_info.image_header(path))
-        self.qemu.run('bitmap', '--add', path, 'one')
-        self.assertIsNone(headers.read_header(path))
-        found = disk_info.image_header(path)
-        assert expected is not None
-        self.assertEqual(
-            dataclasses.replace(
-                expected, allocated_bytes=found.allocated_bytes
-            ),
-            found,
-        )
-
-    def test_header_from_qemu_img_of_what_is_no_qcow2(self) -> None:
-        path = os.path.join(self.qemu.path, 'raw')
-        self.qemu.run('create', '-q', '-f', 'raw', path, '64M')
-        self.assertRaises(
-            exception.InvalidDiskInfo, disk_info.image_header, path
-        )

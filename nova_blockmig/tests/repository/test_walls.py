@@ -81,6 +81,9 @@ ROOMS: dict[str, tuple[str, ...]] = {
 }
 BANNED_NAMES = {'utils', 'helpers', 'common', 'manager'}
 LONGEST = 300
+LONGEST_TEST = 400
+# A table of names, one a line.
+TABLES = {'tests/contract/nova_names.py'}
 
 
 def room_of(path: pathlib.Path) -> str:
@@ -196,6 +199,15 @@ class TestWalls(base.TestCase):
             f'{path.relative_to(ROOT)}: {length} lines'
             for path in modules()
             if (length := length_of(path)) > LONGEST
+        ]
+        self.assertEqual([], found)
+
+    def test_tests_are_short(self) -> None:
+        found = [
+            f'{path.relative_to(ROOT)}: {length} lines'
+            for path in sorted((PACKAGE / 'tests').rglob('*.py'))
+            if str(path.relative_to(PACKAGE)) not in TABLES
+            if (length := len(path.read_text().splitlines())) > LONGEST_TEST
         ]
         self.assertEqual([], found)
 
