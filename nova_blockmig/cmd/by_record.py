@@ -40,11 +40,7 @@ def destination(
 
     :param row: a compute_nodes record.
     """
-    mode = (
-        model.OverCommit.ACTUAL
-        if disk_over_commit
-        else model.OverCommit.VIRTUAL
-    )
+    mode = model.OverCommit.asked(bool(disk_over_commit))
     # The in-tree driver takes no ratio of the disks into account.
     there = dataclasses.replace(
         compute_node.from_row({**row, 'host': host}),

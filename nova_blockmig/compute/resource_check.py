@@ -193,9 +193,7 @@ class ResourceCheck:
     def _mode(self, disk_over_commit: bool | None) -> model.OverCommit:
         if disk_over_commit is None:
             return self._policy.disk_over_commit
-        if disk_over_commit:
-            return model.OverCommit.ACTUAL
-        return model.OverCommit.VIRTUAL
+        return model.OverCommit.asked(disk_over_commit)
 
     def _reserved_seconds(self) -> float:
         """How long an instance is counted here until the record does."""

@@ -17,6 +17,7 @@ A version that is not in it is not known to be good, only not known to be bad.
 """
 
 from collections.abc import Collection
+from collections.abc import Mapping
 import dataclasses
 import enum
 
@@ -192,14 +193,17 @@ def dotted(number: Version) -> str:
 
 
 def found(
-    versions: dict[Product, Version], conditions: Collection[When]
+    versions: Mapping[Product, Version], conditions: Collection[When]
 ) -> tuple[KnownBad, ...]:
     """The defects of these versions that these conditions bring out.
 
+    :param versions: a product that is not there has no known defect.
     :param conditions: what the configuration, or the moment, has.
     """
     return tuple(
         entry
         for entry in TABLE
-        if entry.when in conditions and entry.affects(versions[entry.product])
+        if entry.product in versions
+        and entry.when in conditions
+        and entry.affects(versions[entry.product])
     )

@@ -80,8 +80,5 @@ def _found(
     }
     return tuple(
         Defect(host, entry, versions[entry.product])
-        for entry in known_bad.TABLE
-        if entry.product in versions
-        and entry.when in conditions
-        and entry.affects(versions[entry.product])
+        for entry in known_bad.found(versions, conditions)
     )

@@ -31,6 +31,11 @@ class OverCommit(enum.StrEnum):
     ACTUAL = 'actual'
     SKIP = 'skip'
 
+    @classmethod
+    def asked(cls, disk_over_commit: bool) -> 'OverCommit':
+        """What a request means that says disk_over_commit."""
+        return cls.ACTUAL if disk_over_commit else cls.VIRTUAL
+
 
 @dataclasses.dataclass(frozen=True)
 class Policy:

@@ -26,8 +26,9 @@ from blocklab.migration import migration
 # compute/directory.py of nova-blockmig; what compute/departure.py makes is in
 # the way of nothing where the guest has stayed
 MARK = '.nova-blockmig-incoming'
-# Nova's, which stay.
+# What Nova's check of a migration makes on the destination.
 _CHECK = 'tmp'
+# Nova's, which stay.
 _KEPT = ('_base', 'locks', 'compute_nodes', 'lost+found', 'ballast')
 
 

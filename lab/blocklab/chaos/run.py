@@ -31,6 +31,7 @@ from blocklab.chaos.events import Catcher
 from blocklab.chaos.matrix import Cell
 from blocklab.chaos.outcome import Result
 from blocklab.chaos.trial import Trial
+from blocklab.guest import glance
 from blocklab.guest.console import Summary
 from blocklab.lab import Lab
 from blocklab.machine.layout import COMPUTES
@@ -159,14 +160,8 @@ class CellRun:
         name = 'chaos-' + self._cell.name.replace(':', '-')
         for image in self._lab.cloud.image.images(name=name):
             self._lab.cloud.image.delete_image(image)
-        image = self._lab.cloud.image.create_image(
-            name,
-            filename=str(self._lab.guest_image.disk),
-            disk_format='qcow2',
-            container_format='bare',
-            os_type='linux',
-            hw_rng_model='virtio',
-            wait=True,
+        image = glance.create(
+            self._lab.cloud, name, self._lab.guest_image.disk
         )
         instance = scenario.boot(
             self._lab,

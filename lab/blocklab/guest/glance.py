@@ -12,6 +12,7 @@
 
 """The guest image: built once a machine, in Glance once a lab."""
 
+from pathlib import Path
 from typing import Any
 
 from blocklab.guest import disk_image
@@ -40,16 +41,32 @@ def upload(cloud: Any, image: GuestImage) -> bool:
         if found.properties.get(_DIGEST) == image.digest:
             return False
         cloud.image.delete_image(found)
-    cloud.image.create_image(
-        NAME,
-        filename=str(image.disk),
-        disk_format='qcow2',
+    create(
+        cloud, NAME, image.disk,
+        visibility='public', **{_DIGEST: image.digest},
+    )  # fmt: skip
+    return True
+
+
+def create(
+    cloud: Any,
+    name: str,
+    disk: Path,
+    disk_format: str = 'qcow2',
+    **properties: str,
+) -> Any:
+    """Give Glance an image of a guest's root disk.
+
+    :param properties: more of the image, visibility among them.
+    """
+    return cloud.image.create_image(
+        name,
+        filename=str(disk),
+        disk_format=disk_format,
         container_format='bare',
-        visibility='public',
         # Nova makes ext4 on the ephemeral disks of Linux, vfat on others'.
         os_type='linux',
         hw_rng_model='virtio',
         wait=True,
-        **{_DIGEST: image.digest},
+        **properties,
     )
-    return True

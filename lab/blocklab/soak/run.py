@@ -20,6 +20,7 @@ import itertools
 import time
 from typing import Any
 
+from blocklab.guest import glance
 from blocklab.guest.console import Summary
 from blocklab.lab import Lab
 from blocklab.machine.errors import LabError
@@ -102,17 +103,10 @@ def _image(lab: Lab, image: plan.Image) -> Any:
             ['qemu-img', 'convert', '-O', 'raw', disk, raw]
         )
         disk = raw
-    return lab.cloud.image.create_image(
-        image.name,
-        filename=str(disk),
-        disk_format=image.disk_format,
-        container_format='bare',
-        visibility='public',
-        os_type='linux',
-        hw_rng_model='virtio',
-        wait=True,
-        **plan.BUSES[image.bus],
-    )
+    return glance.create(
+        lab.cloud, image.name, disk, image.disk_format,
+        visibility='public', **plan.BUSES[image.bus],
+    )  # fmt: skip
 
 
 def one(

@@ -90,14 +90,8 @@ class AgreementTest(small.SmallDestinationTestCase):
         """One has its image in Glance, and the image of the other is gone."""
         small.FLAVOR.ensure(self.lab)
         images = self.lab.cloud.image
-        lost = images.create_image(
-            'agreement',
-            filename=str(self.lab.guest_image.disk),
-            disk_format='qcow2',
-            container_format='bare',
-            os_type='linux',
-            hw_rng_model='virtio',
-            wait=True,
+        lost = glance.create(
+            self.lab.cloud, 'agreement', self.lab.guest_image.disk
         )
         self.addCleanup(images.delete_image, lost.id)
         with futures.ThreadPoolExecutor(2) as pool:

@@ -16,7 +16,6 @@ import os
 import types
 from unittest import mock
 
-import fixtures
 from nova import exception
 from nova import objects
 import nova.conf
@@ -25,9 +24,9 @@ from nova.virt.libvirt import imagecache
 from oslo_config import fixture as config_fixture
 
 from nova_blockmig.compute import destination
-from nova_blockmig.compute import host_generated
 from nova_blockmig.core import model
 from nova_blockmig.tests.unit import base
+from nova_blockmig.tests.unit.compute import nova_objects
 
 UUID = '3d1d9a2e-7cf0-4f59-8d1f-6b3f3fdd5d6b'
 IMAGE = 'c5a6b1b4-3f5c-4f57-a7ae-6d4b8a0b9c11'
@@ -76,11 +75,9 @@ class CheckCase(Case):
             id=7, uuid='seventh', migration_type='live-migration'
         )
         self.useFixture(
-            fixtures.MockPatchObject(
-                host_generated.objects,
+            nova_objects.answering(
                 'BlockDeviceMappingList',
-                create=True,
-                new=mock.Mock(get_by_instance_uuid=lambda *args: self.bdms),
+                get_by_instance_uuid=lambda *args: self.bdms,
             )
         )
 

@@ -27,6 +27,7 @@ from nova_blockmig import driver as blockmig_driver
 from nova_blockmig.compute import directory
 from nova_blockmig.core import handshake
 from nova_blockmig.tests.unit.compute import destination_case
+from nova_blockmig.tests.unit.compute import nova_objects
 
 
 class LeftoverTest(destination_case.CheckCase):
@@ -39,18 +40,14 @@ class LeftoverTest(destination_case.CheckCase):
         )
         self.records = [types.SimpleNamespace(id=3), self.migration]
         self.host = 'server2'
-        for name, found in (
-            ('MigrationList', {'get_by_filters': lambda *args: self.records}),
-            ('Instance', {'get_by_uuid': lambda *args: self}),
-        ):
-            self.useFixture(
-                fixtures.MockPatchObject(
-                    directory.objects,
-                    name,
-                    create=True,
-                    new=mock.Mock(**found),
-                )
+        self.useFixture(
+            nova_objects.answering(
+                'MigrationList', get_by_filters=lambda *args: self.records
             )
+        )
+        self.useFixture(
+            nova_objects.answering('Instance', get_by_uuid=lambda *args: self)
+        )
 
     def cut_off(self, instance=None):
         self.write(f'{destination_case.UUID}/disk', b'half')

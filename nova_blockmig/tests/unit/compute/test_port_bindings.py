@@ -21,6 +21,7 @@ from oslo_config import fixture as config_fixture
 
 from nova_blockmig.compute import port_bindings
 from nova_blockmig.tests.unit import base
+from nova_blockmig.tests.unit.compute import nova_objects
 
 VM = types.SimpleNamespace(uuid='vm', host='server2')
 NOW = types.SimpleNamespace(id=7)
@@ -39,11 +40,8 @@ class RemovedTest(base.TestCase):
         self.manager = mock.Mock()
         self.records = []
         self.useFixture(
-            fixtures.MockPatchObject(
-                port_bindings.objects,
-                'MigrationList',
-                create=True,
-                new=mock.Mock(get_by_filters=lambda *args: self.records),
+            nova_objects.answering(
+                'MigrationList', get_by_filters=lambda *args: self.records
             )
         )
         self.setup = self.manager.network_api.setup_networks_on_host
