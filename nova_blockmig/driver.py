@@ -16,6 +16,7 @@ from nova.virt.libvirt import driver as libvirt_driver
 from oslo_serialization import jsonutils
 
 from nova_blockmig import conf
+from nova_blockmig.compute import arrival
 from nova_blockmig.compute import bases_in_use
 from nova_blockmig.compute import claims
 from nova_blockmig.compute import compute_node
@@ -40,13 +41,11 @@ from nova_blockmig.compute import startup
 
 CONF = libvirt_driver.CONF
 
-# Signatures are wrapped as Nova wraps them, to be read beside Nova's.
-
 
 class LibvirtDriver(libvirt_driver.LibvirtDriver):
     """Nova's libvirt driver with block live migration that loses nothing.
 
-    Each override calls Nova's own method and one function of ``compute``.
+    Each override, wrapped as Nova's method, calls that and ``compute``.
     """
 
     _block_migration_flags: int
@@ -269,6 +268,7 @@ class LibvirtDriver(libvirt_driver.LibvirtDriver):
         super().post_live_migration_at_destination(
             context, instance, network_info, block_migration, block_device_info
         )
+        arrival.record(context, instance, self._host)
         self._destination.arrived(instance, block_device_info, block_migration)
 
     # On the source.

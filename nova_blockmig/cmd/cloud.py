@@ -52,6 +52,14 @@ class Cloud(Protocol):
         :param begun: which one, in seconds since 1970; the latest without.
         """
 
+    def downtime_ms(
+        self, server_id: str, begun: float | None = None
+    ) -> int | None:
+        """How long the guest stood still; None if Nova was not told.
+
+        :param begun: likewise.
+        """
+
     def disable(self, service: servers.ComputeService, reason: str) -> None:
         """Let no new instance come to a host."""
 

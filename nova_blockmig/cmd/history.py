@@ -28,6 +28,7 @@ from nova_blockmig.core import migration_record
 from nova_blockmig.core import operator_errors
 from nova_blockmig.core import past_migrations
 from nova_blockmig.core import since
+from nova_blockmig.core import terminal_text
 from nova_blockmig.core import verdict
 
 COLUMNS = (
@@ -41,8 +42,10 @@ class History(command.Listed):
 
     With the reason of those that failed, as far as Nova remembers it. Bytes,
     rate, downtime and the reasons that Nova has forgotten are in the logs of
-    nova-compute, which --compute-log reads. Migrations that are only there
-    are listed too; a date begins their copy then, and not the request.
+    nova-compute, which --compute-log reads: the source's has all but the
+    downtime, which the destination's has. The downtimes of one SERVER are
+    asked of Nova as well. Migrations that are only in logs are listed too; a
+    date begins their copy then, and not the request.
     """
 
     nothing = 'There was no live migration.'
@@ -70,8 +73,9 @@ class History(command.Listed):
             type=pathlib.Path,
             default=[],
             metavar='FILE',
-            help="a log of a source's nova-compute, for bytes, rate and "
-            'downtime; may be given more than once, the oldest first',
+            help='a log of nova-compute, of the source for bytes and rate, of '
+            'the destination for the downtime; may be given more than once, '
+            'the oldest first',
         )
         return parser
 
@@ -92,6 +96,8 @@ class History(command.Listed):
             for record in cloud_.migrations(**filters)
             if record.kind == 'live-migration'
         ]
+        if past and parsed_args.formatter == 'table':
+            self._say_what_is_missing(parsed_args)
         logged = past_migrations.in_lines(_lines(parsed_args.compute_log))
         found = past_migrations.matched(past, logged)
         rows: list[tuple[Any, ...]] = [
@@ -102,7 +108,12 @@ class History(command.Listed):
                 record.destination,
                 record.status,
                 round(record.seconds) if record.ended else '',
-                *_figures(found.get(record.id)),
+                *_figures(
+                    found.get(record.id),
+                    _downtime_ms(cloud_, record)
+                    if parsed_args.server
+                    else None,
+                ),
                 _reason(cloud_, record, found.get(record.id)),
             )
             for record in past
@@ -126,6 +137,20 @@ class History(command.Listed):
         rows.sort(key=lambda row: row[0], reverse=True)
         return COLUMNS, [(since.iso(row[0]), *row[1:]) for row in rows]
 
+    def _say_what_is_missing(self, parsed_args: argparse.Namespace) -> None:
+        """Rather than columns that are empty for no visible reason."""
+        if parsed_args.compute_log:
+            return
+        kept_elsewhere = (
+            'bytes and rate'
+            if parsed_args.server
+            else 'bytes, rate and downtime'
+        )
+        self.screen.say(
+            f'The logs of nova-compute have the {kept_elsewhere}: give '
+            '--compute-log FILE.'
+        )
+
 
 def _lines(paths: Iterable[pathlib.Path]) -> Iterator[str]:
     for path in paths:
@@ -140,18 +165,33 @@ def _lines(paths: Iterable[pathlib.Path]) -> Iterator[str]:
 
 def _figures(
     record: migration_record.MigrationRecord | None,
+    downtime_ms: int | None = None,
 ) -> tuple[str, str, str]:
-    """Bytes, rate and downtime for people."""
+    """Bytes, rate and downtime for people.
+
+    :param downtime_ms: as Nova has it, if it was asked.
+    """
     if record is None:
-        return '', '', ''
+        return '', '', terminal_text.milliseconds(downtime_ms)
     copied = past_migrations.copied_bytes(record)
     rate = int(copied / record.seconds) if record.seconds else 0
-    downtime = record.downtime_ms
+    if record.downtime_ms is not None:
+        downtime_ms = record.downtime_ms
     return (
         verdict.human(copied),
         f'{verdict.human(rate)}/s' if rate else '',
-        '' if downtime is None else f'{downtime} ms',
+        terminal_text.milliseconds(downtime_ms),
     )
+
+
+def _downtime_ms(
+    cloud_: cloud.Cloud, record: migration_progress.Migration
+) -> int | None:
+    if not record.completed:
+        return None
+    with contextlib.suppress(operator_errors.OperatorError):
+        return cloud_.downtime_ms(record.server_id, record.created)
+    return None
 
 
 def _moment(text: str) -> float:

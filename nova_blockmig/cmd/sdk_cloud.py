@@ -25,6 +25,7 @@ from openstack import exceptions as sdk_exceptions
 from nova_blockmig.cmd import api_errors
 from nova_blockmig.cmd import api_items
 from nova_blockmig.core import migration_progress
+from nova_blockmig.core import migration_record
 from nova_blockmig.core import operator_errors
 from nova_blockmig.core import servers
 
@@ -36,6 +37,7 @@ _PLACEMENT = '1.34'
 _PAGE = 500
 # Nova cuts off what is longer.
 _KEPT = 255
+_DOWNTIME = migration_record.DOWNTIME_EVENT
 # Seconds between two clocks of the control plane.
 _SLACK = 2.0
 _UUID = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
@@ -150,6 +152,33 @@ class SdkCloud:
         return max(running, key=lambda m: m.id, default=None)
 
     def reason(self, server_id: str, begun: float | None = None) -> str:
+        action, events = self._events(server_id, begun)
+        told = [
+            event['details']
+            for event in events
+            if event.get('details') and event['result'] != 'Success'
+        ] or [
+            event['details']
+            for event in events
+            if event.get('details') and event['event'] != _DOWNTIME
+        ]
+        text = str(told[0] if told else action.get('message') or '')
+        return text if len(text) < _KEPT else f'{text.rstrip()} ...'
+
+    def downtime_ms(
+        self, server_id: str, begun: float | None = None
+    ) -> int | None:
+        _, events = self._events(server_id, begun)
+        for event in events:
+            if event['event'] == _DOWNTIME:
+                details = event.get('details') or ''
+                return migration_record.read_stood_still(details)
+        return None
+
+    def _events(
+        self, server_id: str, begun: float | None
+    ) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]]:
+        """The request for a migration, and what Nova has noted of it."""
         base = f'/servers/{server_id}/os-instance-actions'
         actions = self._get(base)['instanceActions']
         for action in actions:
@@ -160,15 +189,8 @@ class SdkCloud:
             if begun is not None and at > begun + _SLACK:
                 continue
             shown = self._get(f'{base}/{action["request_id"]}')
-            events = shown['instanceAction']['events']
-            told = [
-                event['details']
-                for event in events
-                if event.get('details') and event['result'] != 'Success'
-            ] or [event['details'] for event in events if event.get('details')]
-            text = str(told[0] if told else action.get('message') or '')
-            return text if len(text) < _KEPT else f'{text.rstrip()} ...'
-        return ''
+            return action, shown['instanceAction']['events']
+        return {}, []
 
     def disable(self, service: servers.ComputeService, reason: str) -> None:
         self._put(

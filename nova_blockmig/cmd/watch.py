@@ -17,6 +17,7 @@ from typing import Any
 
 from nova_blockmig.cmd import command
 from nova_blockmig.cmd import watching
+from nova_blockmig.core import terminal_text
 
 
 class Watch(command.Shown):
@@ -59,6 +60,7 @@ class Watch(command.Shown):
             'source': migration.source,
             'destination': migration.destination,
             'seconds': round(migration.seconds),
+            'downtime': terminal_text.milliseconds(outcome.downtime_ms),
             'host': now.host if now else '',
             'status': now.status if now else 'DELETED',
             'reason': outcome.reason,

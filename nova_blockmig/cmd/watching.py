@@ -32,11 +32,14 @@ class Outcome:
     """How it ended.
 
     :ivar server: the instance now; None if it was deleted.
+    :ivar downtime_ms: how long the guest stood still; None if it did not
+        arrive, or Nova was not told.
     """
 
     server: servers.Server | None
     migration: progress.Migration
     reason: str = ''
+    downtime_ms: int | None = None
 
     @property
     def moved(self) -> bool:
@@ -170,9 +173,26 @@ class Watcher:
             and self._clock.monotonic() < deadline
         ):
             self._clock.sleep(INTERVAL)
-        reason = ''
+        reason, downtime = '', None
         if server is None:
             reason = 'the instance was deleted'
         elif not migration.completed:
             reason = self._cloud.reason(server.id)
-        return Outcome(server, migration, reason)
+        else:
+            downtime = self._downtime_ms(migration)
+        return Outcome(server, migration, reason, downtime)
+
+    def _downtime_ms(self, migration: progress.Migration) -> int | None:
+        """What the destination has told Nova; why not, if it has not."""
+        try:
+            found = self._cloud.downtime_ms(
+                migration.server_id, migration.created
+            )
+        except operator_errors.OperatorError as error:
+            self._screen.say(
+                f'The downtime of the guest is not known: {error}.'
+            )
+            return None
+        if found is None:
+            self._screen.say(watch_text.no_downtime(migration.destination))
+        return found

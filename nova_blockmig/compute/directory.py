@@ -119,7 +119,7 @@ def rolls_back_another(
     if data is None or 'migration' not in data:
         return False
     path = existing(instance, data)
-    content = _content(path, instance) if path else None
+    content = marking(path, instance) if path else None
     if not content or content.get('migration') in (None, data.migration.uuid):
         return False
     LOG.warning(
@@ -178,11 +178,11 @@ def clear(
 
 def _marked(directory: str, instance: nova_types.Instance) -> str | None:
     """The source of the migration that made it; None if it is not ours."""
-    content = _content(directory, instance)
+    content = marking(directory, instance)
     return str(content['source']) if content else None
 
 
-def _content(
+def marking(
     directory: str, instance: nova_types.Instance
 ) -> dict[str, object] | None:
     """What our mark says; None if there is none for this instance here."""

@@ -105,6 +105,8 @@ class Domain(Protocol):
 
     def state(self) -> Sequence[int]: ...
 
+    def jobStats(self, flags: int) -> dict[str, int]: ...  # noqa: N802
+
     def migrateToURI3(  # noqa: N802
         self, dconnuri: str, params: dict[str, object], flags: int
     ) -> object: ...

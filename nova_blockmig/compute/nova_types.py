@@ -47,6 +47,7 @@ class Context(Protocol):
     """nova.context.RequestContext."""
 
     auth_token: str | None
+    request_id: str
 
     def elevated(self) -> 'Context': ...
 

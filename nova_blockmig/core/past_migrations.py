@@ -19,6 +19,7 @@ from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
+import dataclasses
 
 from nova_blockmig.core import migration_progress
 from nova_blockmig.core import migration_record
@@ -30,13 +31,34 @@ Route = tuple[str, str, str]
 def in_lines(
     lines: Iterable[str],
 ) -> dict[Route, list[migration_record.MigrationRecord]]:
-    """What there is in a log, in its order."""
+    """What sources have written in logs, in their order.
+
+    With the downtime, if the logs have the destination's line as well.
+    """
     found: dict[Route, list[migration_record.MigrationRecord]] = {}
+    downtimes = {}
     for line in lines:
         if record := migration_record.read(line):
             route = (record.instance, record.source, record.destination)
             found.setdefault(route, []).append(record)
-    return found
+        elif (arrival := migration_record.read_arrival(line)) and (
+            arrival.migration
+        ):
+            downtimes[arrival.migration] = arrival.downtime_ms
+    return {
+        route: [_with_downtime(record, downtimes) for record in records]
+        for route, records in found.items()
+    }
+
+
+def _with_downtime(
+    record: migration_record.MigrationRecord,
+    downtimes: Mapping[str, int | None],
+) -> migration_record.MigrationRecord:
+    if record.downtime_ms is not None:
+        return record
+    downtime = downtimes.get(record.migration)
+    return dataclasses.replace(record, downtime_ms=downtime)
 
 
 def matched(

@@ -86,3 +86,12 @@ def duration(seconds: float) -> str:
     if minutes:
         return f'{minutes} min {rest} s' if rest else f'{minutes} min'
     return f'{rest} s'
+
+
+def milliseconds(amount: int | None) -> str:
+    """A short time for people; empty if it is not known.
+
+    >>> milliseconds(140), milliseconds(None)
+    ('140 ms', '')
+    """
+    return '' if amount is None else f'{amount} ms'

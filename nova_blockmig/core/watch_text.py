@@ -81,3 +81,16 @@ def _time_left(pace: progress.Pace | None) -> str:
     longest = terminal_text.duration(pace.longest)
     left = shortest if shortest == longest else f'{shortest} to {longest}'
     return f', {verdict.human(int(pace.rate))}/s, {left} left'
+
+
+def no_downtime(destination: str) -> str:
+    """Why nobody knows how long the guest stood still.
+
+    :param destination: compute host.
+    """
+    return (
+        f'The downtime of the guest is not known: {destination} has not told '
+        'Nova. It does not if it runs the in-tree driver, if there are no '
+        'local disks, or if its libvirtd has been restarted since; and Nova '
+        'shows it to administrators only.'
+    )

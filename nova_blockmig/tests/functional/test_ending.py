@@ -28,6 +28,7 @@ from nova.tests.fixtures import libvirt as fakelibvirt
 from nova.tests.fixtures import libvirt_imagebackend as backend
 
 from nova_blockmig.core import migration_record
+from nova_blockmig.core import past_migrations
 from nova_blockmig.tests.functional import migrating
 
 GIB = 2**30
@@ -86,10 +87,12 @@ class EndingBase(migrating.MigratingBase):
             fakelibvirt.libvirtError, said, error_code=code
         )
 
+    def connection(self, host: str) -> Any:
+        return self.computes[host].driver._host.get_connection()
+
     def succeed(self) -> None:
         self.fails = None
-        guest = self.computes[SOURCE].driver._host.get_connection()
-        for domain in guest.listAllDomains(0):
+        for domain in self.connection(SOURCE).listAllDomains(0):
             domain._job_type = fakelibvirt.VIR_DOMAIN_JOB_UNBOUNDED
 
     def events(self) -> dict[str, str]:
@@ -191,6 +194,54 @@ class CopyTest(EndingBase):
             ('cancelled', ABORTED), (record.result, record.reason)
         )
         self.assert_moves_now()
+
+    def test_the_downtime_of_one_that_succeeds(self) -> None:
+        """libvirt of the destination tells it, and only of the last job."""
+        running = fakelibvirt.Domain.jobStats
+
+        def stats(domain: Any, flags: int = 0) -> dict[str, int]:
+            if not flags:
+                return dict(running(domain))
+            here = domain._connection is self.connection(DESTINATION)
+            return {'downtime': 140, 'downtime_net': 132} if here else {}
+
+        self.useFixture(fixtures.MonkeyPatch(f'{DOMAIN}.jobStats', stats))
+        self.assert_moves(self.server, DESTINATION)
+        self.assertEqual(
+            'The guest stood still for 140 ms',
+            self.wait_for_event(migration_record.DOWNTIME_EVENT),
+        )
+        record = self.record()
+        lines = self.stdlog.logger.output.splitlines()
+        (found,) = filter(None, map(migration_record.read_arrival, lines))
+        self.assertEqual(
+            (140, 132), (found.downtime_ms, found.downtime_net_ms)
+        )
+        self.assertEqual(
+            (record.instance, record.source, record.destination),
+            (found.instance, found.source, found.destination),
+        )
+        self.assertEqual(record.migration, found.migration)
+        ended = past_migrations.in_lines(lines)
+        ((merged,),) = ended.values()
+        self.assertEqual(140, merged.downtime_ms)
+
+    def test_a_downtime_that_cannot_be_told(self) -> None:
+        """Neither libvirt nor the conductor ends what is done."""
+        running = fakelibvirt.Domain.jobStats
+
+        def stats(domain: Any, flags: int = 0) -> dict[str, int]:
+            if flags:
+                raise fakelibvirt.make_libvirtError(
+                    fakelibvirt.libvirtError, 'no connection', error_code=38
+                )
+            return dict(running(domain))
+
+        self.useFixture(fixtures.MonkeyPatch(f'{DOMAIN}.jobStats', stats))
+        self.assert_moves(self.server, DESTINATION)
+        self._wait_for_migration_status(self.server, ['completed'])
+        self.assertIn('how long the guest stood', self.stdlog.logger.output)
+        self.assertNotIn(migration_record.DOWNTIME_EVENT, self.events())
 
 
 class PreparationTest(EndingBase):

@@ -168,6 +168,25 @@ class OperatorToolsTest(base.LabTestCase):
         self.assertEqual('enabled', self.compute_service(base.SOURCE).status)
         page = (self.directory_ / 'page.html').read_text()
         self.assertIn('Filling again', page)
+        self.history_tells(them['running'])
+
+    def history_tells(self, instance: Any) -> None:
+        """How long the guest stood still, there and back."""
+        logs = [
+            f'--compute-log={self.lab.log_path(f"nova-compute@{host}")}'
+            for host in base.HOSTS
+        ]
+        _, asked = self.command('history', instance.id)
+        _, read = self.command('history', *logs)
+        read = [line for line in read if line['instance'] == instance.id]
+        for line in (*asked, *read):
+            self.assertRegex(line['downtime'], r'^\d+ ms$')
+        self.assertEqual(2, len(asked))
+        self.assertEqual(
+            [line['downtime'] for line in asked],
+            [line['downtime'] for line in read],
+        )
+        self.assertNotIn('', [line['copied'] for line in read])
 
     def servers_on(self, host: str) -> list[str]:
         found = self.lab.cloud.compute.servers(

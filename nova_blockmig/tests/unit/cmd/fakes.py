@@ -61,6 +61,7 @@ class FakeCloud:
     :ivar fails: (instance, destination) -> why a migration fails.
     :ivar refuses: the same, but the API says so at once.
     :ivar breaks: instances that a failure puts into ERROR.
+    :ivar stood_still: instance -> what its destination tells, in ms.
     :ivar asked: what was asked of it, in order.
     """
 
@@ -78,6 +79,7 @@ class FakeCloud:
         self.fails: dict[tuple[str, str], str] = {}
         self.refuses: dict[tuple[str, str], str] = {}
         self.breaks: set[str] = set()
+        self.stood_still: dict[str, int] = {}
         self.asked: list[str] = []
         self.most_at_once = 0
         self._before: dict[str, servers.Server] = {}
@@ -142,6 +144,12 @@ class FakeCloud:
     def reason(self, server_id: str, begun: float | None = None) -> str:
         record = self.migrations(server_id=server_id)[0]
         return self.fails.get((server_id, record.destination), '')
+
+    def downtime_ms(
+        self, server_id: str, begun: float | None = None
+    ) -> int | None:
+        self.asked.append(f'downtime {server_id}')
+        return self.stood_still.get(server_id)
 
     def disable(self, service: servers.ComputeService, reason: str) -> None:
         self.asked.append(f'disable {service.host}: {reason}')

@@ -62,6 +62,48 @@ class TestHistory(test_command.CommandTestCase):
             2, self.run_command('history', '--compute-log', '/no/log')
         )
 
+    def test_the_downtime_of_one(self) -> None:
+        self.cloud.fails.clear()
+        self.cloud.stood_still['a'] = 140
+        self.cloud.migrate_live('a', 'server-01')
+        self.clock.sleep(20)
+        self.cloud.server('a')
+        self.run_command('history', 'a', '-f', 'json')
+        done, failed = json.loads(self.out)
+        self.assertEqual('140 ms', done['downtime'])
+        self.assertEqual('', failed['downtime'])
+        self.assertEqual(1, self.cloud.asked.count('downtime a'))
+
+    def test_nova_is_not_asked_for_the_downtimes_of_all(self) -> None:
+        self.cloud.fails.clear()
+        self.cloud.migrate_live('a', 'server-01')
+        self.clock.sleep(20)
+        self.run_command('history')
+        self.assertNotIn('downtime a', self.cloud.asked)
+        self.assertIn('bytes, rate and downtime: give', self.err)
+        self.run_command('history', 'a')
+        self.assertIn('the bytes and rate: give', self.err)
+        self.run_command('history', '-f', 'json')
+        self.assertEqual('', self.err)
+
+    def test_the_logs_of_both_hosts(self) -> None:
+        logs = [self.write(result='completed', migration='forgotten')]
+        arrived = migration_record.ArrivalRecord(
+            'gone', 'server2', 'server-01', downtime_ms=42,
+            migration='forgotten',
+        )  # fmt: skip
+        log = pathlib.Path(self.useFixture(fixtures.TempDir()).join('log'))
+        log.write_text(f'2026 INFO nova {arrived.to_line()}\n')
+        for both in ([logs[0], str(log)], [str(log), logs[0]]):
+            self.run_command(
+                'history', '-f', 'json',
+                *(f'--compute-log={path}' for path in both),
+            )  # fmt: skip
+            first = json.loads(self.out)[0]
+            self.assertEqual(
+                ('gone', '42 ms'), (first['instance'], first['downtime'])
+            )
+
     def write(self, **fields: Any) -> str:
         """A log with one line; its path."""
         record = migration_record.MigrationRecord(

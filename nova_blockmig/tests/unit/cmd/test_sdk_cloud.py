@@ -20,6 +20,7 @@ import requests
 from nova_blockmig.cmd import api_errors
 from nova_blockmig.cmd import api_items
 from nova_blockmig.cmd import sdk_cloud
+from nova_blockmig.core import migration_record
 from nova_blockmig.core import operator_errors
 from nova_blockmig.core import servers
 from nova_blockmig.tests.unit import base
@@ -280,8 +281,8 @@ class TestSdkCloud(base.TestCase):
         }  # fmt: skip
         self.api.answers[f'{base_path}/r1'] = {
             'instanceAction': {'events': [
-                {'result': 'Success', 'details': None},
-                {'result': 'Error', 'details': 'does not fit'},
+                {'event': 'x', 'result': 'Success', 'details': None},
+                {'event': 'y', 'result': 'Error', 'details': 'does not fit'},
             ]}
         }  # fmt: skip
         self.api.answers[f'{base_path}/r2'] = {
@@ -292,6 +293,32 @@ class TestSdkCloud(base.TestCase):
         self.assertEqual('older', self.cloud.reason('x', then))
         cut = 'x' * 253 + ', '
         self.api.answers[f'{base_path}/r1'] = {
-            'instanceAction': {'events': [{'result': 'Error', 'details': cut}]}
+            'instanceAction': {
+                'events': [{'event': 'x', 'result': 'Error', 'details': cut}]
+            }
         }
         self.assertEqual(f'{cut.rstrip()} ...', self.cloud.reason('x'))
+
+    def test_the_downtime(self) -> None:
+        base_path = '/servers/x/os-instance-actions'
+        self.api.answers[base_path] = {
+            'instanceActions': [
+                {'action': 'live-migration', 'request_id': 'r1',
+                 'start_time': '2026-11-02T09:00:00.000000'},
+            ]
+        }  # fmt: skip
+        event = {
+            'event': migration_record.DOWNTIME_EVENT,
+            'result': 'Success',
+            'details': migration_record.stood_still(140),
+        }
+        shown = {'instanceAction': {'events': [{'event': 'x'}, event]}}
+        self.api.answers[f'{base_path}/r1'] = shown
+        self.assertEqual(140, self.cloud.downtime_ms('x'))
+        # It is not a reason for anything.
+        self.assertEqual('', self.cloud.reason('x'))
+        # Who has no right to see details, sees none.
+        del event['details']
+        self.assertIsNone(self.cloud.downtime_ms('x'))
+        before = api_items.seconds('2026-11-01T09:00:00.000000')
+        self.assertIsNone(self.cloud.downtime_ms('x', before))

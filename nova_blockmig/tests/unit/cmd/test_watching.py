@@ -44,6 +44,30 @@ class TestWatching(base.TestCase):
         self.assertEqual('server-01', self.cloud.servers['vm'].host)
         self.assertIn('copying disks', self.out.getvalue())
 
+    def test_the_downtime(self) -> None:
+        self.cloud.stood_still['vm'] = 140
+        self.cloud.migrate_live('vm', 'server-01')
+        self.assertEqual(140, self.follow().downtime_ms)
+        self.assertNotIn('not known: ', self.out.getvalue())
+
+    def test_a_downtime_that_nobody_knows(self) -> None:
+        self.cloud.migrate_live('vm', 'server-01')
+        outcome = self.follow()
+        self.assertTrue(outcome.moved)
+        self.assertIsNone(outcome.downtime_ms)
+        said = self.out.getvalue()
+        self.assertEqual(1, said.count('downtime of the guest is not known'))
+        self.assertIn('server-01 has not told Nova', said)
+
+    def test_a_downtime_that_cannot_be_asked_for(self) -> None:
+        self.replace(
+            'downtime_ms',
+            mock.Mock(side_effect=operator_errors.CannotAsk('HTTP 503')),
+        )
+        self.cloud.migrate_live('vm', 'server-01')
+        self.assertTrue(self.follow().moved)
+        self.assertIn('not known: HTTP 503.', self.out.getvalue())
+
     def test_figures_that_nova_does_not_give(self) -> None:
         strict = mock.Mock(side_effect=operator_errors.CannotAsk('HTTP 400'))
         self.replace('progress', strict)
@@ -69,6 +93,7 @@ class TestWatching(base.TestCase):
 
     def test_bars_on_a_terminal(self) -> None:
         self.out = fakes.Terminal()
+        self.cloud.stood_still['vm'] = 140
         self.cloud.migrate_live('vm', 'server-01')
         self.follow()
         self.assertIn('  disks  [', self.out.getvalue())
@@ -90,6 +115,7 @@ class TestWatching(base.TestCase):
         outcome = self.follow()
         self.assertFalse(outcome.moved)
         self.assertEqual('does not fit', outcome.reason)
+        self.assertNotIn('downtime vm', self.cloud.asked)
         self.assertEqual('server2', self.cloud.servers['vm'].host)
 
     def test_completed_but_in_error(self) -> None:

@@ -68,6 +68,31 @@ class MigrationRecordTest(base.TestCase):
         ):
             self.assertIsNone(migration_record.read(line), line)
 
+    def test_an_arrival(self):
+        record = migration_record.ArrivalRecord(
+            'i', 's', 'd', 140, 132, 'uuid', 5.5
+        )
+        line = f'2026 INFO nova [req-1] {record.to_line()}'
+        self.assertEqual(record, migration_record.read_arrival(line))
+        newer = line.replace('{', '{"new": 1, ')
+        self.assertEqual(record, migration_record.read_arrival(newer))
+        # Each of the two is only what it is.
+        self.assertIsNone(migration_record.read(line))
+        self.assertIsNone(migration_record.read_arrival(RECORD.to_line()))
+        for line in (
+            '',
+            migration_record.ARRIVAL_PREFIX,
+            migration_record.ARRIVAL_PREFIX + '{"instance": "i"}',
+            migration_record.ARRIVAL_PREFIX + '[]',
+        ):
+            self.assertIsNone(migration_record.read_arrival(line), line)
+
+    def test_the_words_of_a_downtime(self):
+        said = migration_record.stood_still(1040)
+        self.assertEqual(1040, migration_record.read_stood_still(said))
+        for text in ('', 'No host', f'{said}!', said.replace('1040', 'many')):
+            self.assertIsNone(migration_record.read_stood_still(text), text)
+
     def test_keys_of_a_newer_version(self):
         fields = json.loads(RECORD.to_line().removeprefix(
             migration_record.PREFIX))  # fmt: skip

@@ -64,6 +64,29 @@ class TestPast(base.TestCase):
         )
         self.assertEqual({2: 20.0, 1: 1.0}, self.seconds(past, *lines))
 
+    def test_the_downtime_is_in_the_destinations_line(self) -> None:
+        def arrival(migration: str, downtime: int | None) -> str:
+            return migration_record.ArrivalRecord(
+                'vm', 'a', 'b', downtime, migration=migration
+            ).to_line()
+
+        logged = past_migrations.in_lines(
+            [
+                arrival('u1', 140),
+                line('completed', 1.0, migration='u1'),
+                line('completed', 2.0, migration='u2', downtime_ms=7),
+                line('completed', 3.0),
+                line('completed', 4.0, migration='u3'),
+                arrival('u2', 9),
+                arrival('', 11),
+                arrival('u3', None),
+            ]
+        )
+        (records,) = logged.values()
+        self.assertEqual(
+            [140, 7, None, None], [record.downtime_ms for record in records]
+        )
+
     def test_what_nova_has_forgotten(self) -> None:
         logged = past_migrations.in_lines(
             [
