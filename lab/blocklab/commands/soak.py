@@ -62,6 +62,11 @@ def add_parser(subparsers: Any) -> None:
         metavar='FILE',
         help='add each migration to FILE, one JSON object a line',
     )
+    soak.add_argument(
+        '--summary',
+        action='store_true',
+        help='move nothing: say what is in the report',
+    )
     soak.set_defaults(run=run)
 
 
@@ -71,7 +76,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     from blocklab.commands import lock
     from blocklab.soak import run as soak_run
+    from blocklab.soak import seen
 
+    if arguments.summary:
+        return _summary(arguments.report)
     seed = arguments.seed
     if seed is None:
         seed = secrets.randbelow(1 << 31)
@@ -79,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
     writing = threading.Lock()
     sound = []
 
-    def done(planned: Any, moved: soak_run.Moved) -> None:
+    def done(planned: Any, moved: seen.Moved) -> None:
         record = {
             'seed': seed,
             'driver': arguments.driver,
@@ -108,6 +116,26 @@ def run(arguments: argparse.Namespace) -> int:
     good = sum(sound)
     print(f'seed {seed}: {good} of {len(sound)} migrations left every byte')
     return 0 if sound and good == len(sound) else 1
+
+
+def _summary(report: Path | None) -> int:
+    """Say what all runs of a report have shown."""
+    from blocklab.machine.errors import BadInput
+    from blocklab.soak import seen
+
+    try:
+        if report is None:
+            raise BadInput(
+                '--summary needs a report.', 'Name it with --report.'
+            )
+        lines = report.read_text().splitlines()
+        print('\n'.join(seen.summary(map(json.loads, lines))))
+    except (OSError, ValueError) as error:
+        raise BadInput(
+            f'The report {report} cannot be read: {error}',
+            'Name a file that --report of an earlier run has written.',
+        ) from None
+    return 0
 
 
 def _lab(arguments: argparse.Namespace, layout: Any) -> Any:

@@ -41,7 +41,8 @@ _RECORD = re.compile(r'BLOCKMIG (?:([a-z]+) )?((?:[a-z0-9_]+=\S+ ?)+)$')
 _KERNEL_ERROR = re.compile(
     r'I/O error|Kernel panic|EXT4-fs error|JBD2: .*rror|FAT-fs .*error'
     r'|XFS .*([Cc]orrupt|shut ?down|error)|Remounting filesystem read-only'
-    r'|BUG:|Oops:'
+    r'|BUG:|Oops:|kernel BUG at|general protection fault'
+    r'|list_(add|del) corruption'
 )
 
 _RECORDS: dict[str, tuple[type, ...]] = {

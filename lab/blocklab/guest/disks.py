@@ -113,7 +113,11 @@ def _attribute(disk: ElementTree.Element, child: str, name: str) -> str:
 
 
 def states(
-    host: Host, domain: str, *, read_only: bool = False
+    host: Host,
+    domain: str,
+    *,
+    read_only: bool = False,
+    content_only: bool = False,
 ) -> dict[str, DiskState]:
     """Name -> state of every local disk, hashed as the guest reads it.
 
@@ -122,6 +126,8 @@ def states(
     :param read_only: only the disks that nobody can write to. The others
         can be hashed only while the guest is paused: QEMU keeps metadata
         of a running guest's disk in memory.
+    :param content_only: leave what is all zeroes out of the digests, which
+        then compare only with others that were made so.
     :raises LabError: the guest is running, or a disk
         cannot be read.
     """
@@ -132,8 +138,9 @@ def states(
     ]
     if not read_only:
         _require_paused(host, domain)
+    how = ['--content'] if content_only else []
     said = host.run(
-        ['python3', '-B', image_digest.__file__, _SCRATCH, *chosen]
+        ['python3', '-B', image_digest.__file__, *how, _SCRATCH, *chosen]
     )
     return {state.name: state for state in map(_state, json.loads(said))}
 

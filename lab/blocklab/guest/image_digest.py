@@ -12,13 +12,16 @@
 
 """Describe disk images, and hash what a guest reads from them.
 
-Usage: image_digest.py SCRATCH FORMAT:IMAGE...
+Usage: image_digest.py [--content] SCRATCH FORMAT:IMAGE...
 
 Runs on a compute host with nothing but Python and qemu-img, and prints a
 list of JSON objects, one an image: path, format, virtual_bytes,
 allocated_bytes (of the image itself, not of what backs it), backing_file
 (null without one) and sha256, over the whole chain and the whole virtual
-size. SCRATCH is a directory for a sparse copy of each image.
+size. SCRATCH is a directory for a sparse copy of each image. With --content
+the digest is of the size and of each piece that is not all zeroes, with its
+place: as strong, equal for equal content only, and it does not pay for empty
+space; such digests compare only with each other.
 
 The guest must be paused, or the image read-only: QEMU keeps metadata of a
 running guest's disk in memory, and qemu-img would read an older disk. FORMAT
@@ -27,6 +30,7 @@ is what libvirt was told, for a guest can write to a raw disk what it likes.
 
 from collections.abc import Iterator
 from concurrent import futures
+import functools
 import hashlib
 import json
 import os
@@ -40,7 +44,9 @@ _PIECE = 1024 * 1024
 _ZEROES = bytes(_PIECE)
 
 
-def describe(named: str, scratch: str) -> dict[str, Any]:
+def describe(
+    named: str, scratch: str, *, content_only: bool = False
+) -> dict[str, Any]:
     """Everything about one image; see the module."""
     image_format, _, image = named.partition(':')
     info = json.loads(
@@ -54,11 +60,15 @@ def describe(named: str, scratch: str) -> dict[str, Any]:
         'virtual_bytes': info['virtual-size'],
         'allocated_bytes': info['actual-size'],
         'backing_file': info.get('backing-filename'),
-        'sha256': digest(image, image_format, scratch),
+        'sha256': digest(
+            image, image_format, scratch, content_only=content_only
+        ),
     }
 
 
-def digest(image: str, image_format: str, scratch: str) -> str:
+def digest(
+    image: str, image_format: str, scratch: str, *, content_only: bool = False
+) -> str:
     """SHA-256 of what the guest reads, in hexadecimal."""
     with tempfile.TemporaryDirectory(dir=scratch) as directory:
         raw = Path(directory) / 'raw'
@@ -67,9 +77,33 @@ def digest(image: str, image_format: str, scratch: str) -> str:
             image, str(raw),
         )  # fmt: skip
         total = hashlib.sha256()
-        for piece in pieces(raw):
+        for piece in contents(raw) if content_only else pieces(raw):
             total.update(piece)
         return total.hexdigest()
+
+
+def contents(file: Path) -> Iterator[bytes]:
+    """The size, and the place and content of what is not all zeroes.
+
+    Pieces begin at multiples of their size, so that it does not matter
+    where the file happens to have holes.
+    """
+    size = file.stat().st_size
+    yield size.to_bytes(8)
+    with file.open('rb') as content:
+        position = 0
+        while position < size:
+            start, end = _data(content.fileno(), position, size)
+            position = start - start % _PIECE
+            content.seek(position)
+            while position < end:
+                piece = content.read(_PIECE)
+                if not piece:
+                    raise OSError(f'{file} became shorter')
+                if piece.count(0) != len(piece):
+                    yield position.to_bytes(8)
+                    yield piece
+                position += len(piece)
 
 
 def pieces(file: Path) -> Iterator[bytes]:
@@ -115,11 +149,14 @@ def _qemu_img(*words: str) -> str:
 
 def main(words: list[str]) -> None:
     """Print the description of every image named on the command line."""
-    scratch, *images = words
+    content_only = words[:1] == ['--content']
+    scratch, *images = words[content_only:]
+    look = functools.partial(
+        describe, scratch=scratch, content_only=content_only
+    )
     # Two at a time: hashing lets go of the interpreter's lock.
     with futures.ThreadPoolExecutor(2) as pool:
-        described = pool.map(describe, images, [scratch] * len(images))
-        print(json.dumps(list(described)))
+        print(json.dumps(list(pool.map(look, images))))
 
 
 if __name__ == '__main__':

@@ -180,9 +180,16 @@ class Instance:
 
     # What the hosts have
 
-    def hash(self, *, read_only: bool = False) -> dict[str, DiskState]:
+    def hash(
+        self, *, read_only: bool = False, content_only: bool = False
+    ) -> dict[str, DiskState]:
         """Name -> state of the disks; see `blocklab.guest.disks.states`."""
-        return disks.states(self.host, self.id, read_only=read_only)
+        return disks.states(
+            self.host,
+            self.id,
+            read_only=read_only,
+            content_only=content_only,
+        )
 
     def pause_and_hash(self) -> dict[str, DiskState]:
         """The same of a guest that may be running; it stays paused."""
@@ -209,6 +216,8 @@ class Instance:
         microversion: str | None = None,
         name: str | None = None,
         block: bool = True,
+        client: bool = True,
+        every: float = 0.5,
     ) -> Migration:
         """Block-migrate with "nova live-migration"; the end of it.
 
@@ -217,6 +226,8 @@ class Instance:
         :param microversion: of the API; by default the client's latest.
         :param name: what the client is to call it; by default its id.
         :param block: whether to insist on a block migration.
+        :param client: whether the client asks, not this process.
+        :param every: seconds between two looks at it.
         :raises Unexpected: the migration did not end in time.
         :raises CommandFailed: the API refused.
         """
@@ -228,8 +239,9 @@ class Instance:
             microversion,
             name,
             block=block,
+            client=client,
         )
-        return migration.wait(self._lab, begun, timeout, watch)
+        return migration.wait(self._lab, begun, timeout, watch, every)
 
     def delete(self, timeout: float = 120) -> None:
         """Delete it and wait until it is gone."""

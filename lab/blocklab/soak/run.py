@@ -14,12 +14,15 @@
 
 from collections.abc import Callable
 from concurrent import futures
+import contextlib
 import dataclasses
-from dataclasses import dataclass
 import itertools
 import time
 from typing import Any
 
+from openstack import exceptions
+
+from blocklab.guest import console
 from blocklab.guest import glance
 from blocklab.guest.console import Summary
 from blocklab.lab import Lab
@@ -27,36 +30,14 @@ from blocklab.machine.errors import LabError
 from blocklab.migration import scenario
 from blocklab.migration.instance import Instance
 from blocklab.soak import plan
+from blocklab.soak import seen
 from blocklab.soak.plan import Planned
+from blocklab.soak.seen import Moved
 
-_PATIENCE = 600
-
-
-@dataclass(frozen=True)
-class Moved:
-    """One migration of a soak.
-
-    :ivar compared: how many disks were compared by their digests.
-    :ivar different: the disks whose digest changed, and what the guest
-        found to be wrong.
-    :ivar error: why it could not be judged; '' if it could.
-    """
-
-    number: int
-    move: int
-    paused: bool
-    status: str
-    seconds: float
-    compared: int = 0
-    different: tuple[str, ...] = ()
-    error: str = ''
-
-    @property
-    def sound(self) -> bool:
-        return (
-            self.status == 'completed' and not self.different
-            and not self.error
-        )  # fmt: skip
+_PATIENCE = 600  # seconds
+_EVERY = 1.5  # seconds between two looks at a migration
+_EVIDENCE = 20000  # characters of a console that are kept
+_BULK_DIGEST = 'sha256sum <bulk'
 
 
 def soak(
@@ -115,29 +96,93 @@ def one(
     image: Any,
     done: Callable[[Planned, Moved], None],
 ) -> None:
-    """One instance from its boot to its end."""
+    """One instance from its boot to its end.
+
+    One whose move was not sound is moved no further, and is kept, paused.
+    """
     move = 0
     instance = None
+    sound = True
     try:
         instance = _boot(lab, planned, image)
         before = scenario.writing(instance, timeout=_PATIENCE)
-        if planned.bulk_mib:
-            instance.run(
-                "d=$(grep -o '/mnt/[a-z0-9]*' /proc/mounts | head -n 1); "
-                '[ -n "$d" ] && dd if=/dev/urandom of="$d/bulk" bs=1M '
-                f'count={planned.bulk_mib} && sync',
-                timeout=_PATIENCE,
-            )
+        bulk = _write_bulk(instance, planned.bulk_mib)
         for move, paused in enumerate(planned.paused):
-            done(planned, _move(lab, instance, planned, move, paused, before))
-    except (LabError, OSError) as error:
+            last = move + 1 == len(planned.paused)
+            moved = _move(
+                lab, instance, planned, move, paused, before,
+                bulk=bulk if last else '', last=last,
+            )  # fmt: skip
+            sound = moved.sound
+            done(planned, moved)
+            if not sound:
+                break
+    except (LabError, OSError, exceptions.SDKException) as error:
+        sound = False
+        text = '' if instance is None else instance.console_text()
         done(
             planned,
-            Moved(planned.number, move, False, '', 0, error=str(error)),
-        )
+            Moved(
+                planned.number, move, False, '', 0,
+                crashed=seen.crashes(text, booted_here=not move),
+                error=str(error), console=text[-_EVIDENCE:],
+            ),
+        )  # fmt: skip
     finally:
         if instance is not None:
-            instance.delete()
+            with contextlib.suppress(LabError, exceptions.SDKException):
+                instance.delete() if sound else instance.pause()
+
+
+def _write_bulk(instance: Instance, mib: int) -> str:
+    """Write a large file on the first file system; its digest."""
+    if not mib:
+        return ''
+    reply = instance.run(
+        'cd "$(grep -o \'/mnt/[a-z0-9]*\' /proc/mounts | head -n 1)" && '
+        f'dd if=/dev/urandom of=bulk bs=1M count={mib} 2>/dev/null && '
+        f'sync -f . && {_BULK_DIGEST}',
+        timeout=_PATIENCE,
+    )
+    if reply.status:
+        raise LabError(
+            f'The guest {instance.id} could not write: {reply.output}',
+            'See its console with "labctl openstack console log show".',
+        )
+    return reply.output.strip()
+
+
+def _look(
+    instance: Instance, before: Summary, bulk: str, *, last: bool
+) -> tuple[list[str], tuple[str, ...], str]:
+    """What the guest finds to be wrong, its crashes, and its console.
+
+    After each move it is looked at until it has read all its files again;
+    after the last also until it has looked at what is not to change, and
+    counted what it ever found.
+    """
+    needed = {key for key in before.last if last or key[1] == 'files'}
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        text = instance.console_text()
+        crashed = seen.crashes(text, booted_here=False)
+        found = console.summarize(console.parse(text))
+        if crashed or found.last.keys() >= needed:
+            break
+        if time.monotonic() > deadline:
+            crashed = (f'silent for {_PATIENCE} s',)
+            break
+        time.sleep(1)
+    wrong = seen.wrong(found)
+    if bulk and not crashed:
+        reply = instance.run(
+            'cd "$(grep -o \'/mnt/[a-z0-9]*\' /proc/mounts | head -n 1)" && '
+            f'echo 3 >/proc/sys/vm/drop_caches && {_BULK_DIGEST}',
+            timeout=_PATIENCE,
+        )
+        if reply.output.strip() != bulk:
+            wrong.append(f'bulk: {reply.output.strip()}')
+    return wrong, crashed, text
 
 
 def _boot(lab: Lab, planned: Planned, image: Any) -> Instance:
@@ -191,36 +236,53 @@ def _move(
     number: int,
     paused: bool,
     before: Summary,
+    *,
+    bulk: str,
+    last: bool,
 ) -> Moved:
+    began = time.monotonic()
     here = instance.host_name
     (there,) = (h.name for h in lab.layout.computes if h.name != here)
     if paused:
         instance.pause()
     digests = _digests(instance, paused)
-    moved = instance.migrate(there, timeout=_PATIENCE)
+    left = ''
+
+    def watch() -> None:
+        # It is removed with the instance's directory.
+        nonlocal left
+        left = instance.console_text(here) or left
+
+    moved = instance.migrate(
+        there, timeout=_PATIENCE, watch=watch, client=False, every=_EVERY
+    )
     result = Moved(
         planned.number, number, paused, moved.status, moved.seconds,
         len(digests),
     )  # fmt: skip
-    if not moved.completed:
-        return result
+    crashed = seen.crashes(left, booted_here=not number)
+    if not moved.completed or crashed:
+        return dataclasses.replace(
+            result, crashed=crashed, console=left[-_EVIDENCE:]
+        )
     after = _digests(instance, paused)
     different = [name for name in digests if digests[name] != after.get(name)]
+    if different:
+        # It stays as it arrived, for whoever looks.
+        return dataclasses.replace(result, different=tuple(different))
     instance.unpause()
-    seen = instance.wait_for_guest(
-        lambda seen: seen.last.keys() >= before.last.keys(),
-        'a look at every disk',
-        _PATIENCE,
+    wrong, crashed, text = _look(instance, before, bulk, last=last)
+    result = dataclasses.replace(
+        result,
+        different=tuple(wrong),
+        crashed=crashed,
+        took=round(time.monotonic() - began, 1),
     )
-    if not seen.sound:
-        different += [f'{each.disk} {each.file}' for each in seen.found]
-        different += [each.what for each in seen.errors]
-        different += [each.line for each in seen.kernel]
-    return dataclasses.replace(result, different=tuple(different))
+    if result.sound:
+        return result
+    return dataclasses.replace(result, console=(left + text)[-_EVIDENCE:])
 
 
 def _digests(instance: Instance, paused: bool) -> dict[str, str]:
-    return {
-        name: state.sha256
-        for name, state in instance.hash(read_only=not paused).items()
-    }
+    states = instance.hash(read_only=not paused, content_only=True)
+    return {name: state.sha256 for name, state in states.items()}

@@ -12,9 +12,11 @@
 
 """What is hashed, and what virsh says of an instance's disks."""
 
+from collections.abc import Callable
 import hashlib
 from pathlib import Path
 import tempfile
+from typing import BinaryIO
 import unittest
 
 from blocklab.guest import disks
@@ -126,3 +128,74 @@ class Pieces(unittest.TestCase):
     def test_nothing(self) -> None:
         self.file.touch()
         self.assertEqual(hashlib.sha256(b'').hexdigest(), self._hash())
+
+
+class ContentsTest(unittest.TestCase):
+    """What is all zeroes costs nothing and changes nothing."""
+
+    MIB = 1024 * 1024
+
+    def setUp(self) -> None:
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.file = Path(scratch.name) / 'raw'
+
+    def _digest(self, write: Callable[[BinaryIO], None]) -> bytes:
+        with self.file.open('wb') as out:
+            write(out)
+        total = hashlib.sha256()
+        for piece in image_digest.contents(self.file):
+            total.update(piece)
+        return total.digest()
+
+    def _other(self, change: Callable[[BinaryIO], None]) -> bool:
+        """Whether a change of the content changes the digest."""
+
+        def content(out: BinaryIO) -> None:
+            out.seek(3 * self.MIB + 4096)
+            out.write(b'data' * 1024)
+            out.truncate(9 * self.MIB + 512)
+
+        def changed(out: BinaryIO) -> None:
+            content(out)
+            change(out)
+
+        return self._digest(content) != self._digest(changed)
+
+    def test_zeroes_or_a_hole_is_the_same(self) -> None:
+        def zeroes(out: BinaryIO) -> None:
+            out.seek(5 * self.MIB + 7)
+            out.write(bytes(self.MIB))
+            out.seek(3 * self.MIB)
+            out.write(bytes(4096))
+
+        self.assertFalse(self._other(zeroes))
+
+    def test_the_size_counts(self) -> None:
+        def shorter(out: BinaryIO) -> None:
+            out.truncate(9 * self.MIB)
+
+        self.assertTrue(self._other(shorter))
+
+    def test_one_byte_counts(self) -> None:
+        for place in (0, 3 * self.MIB + 4096, 9 * self.MIB + 511):
+            with self.subTest(place):
+
+                def change(out: BinaryIO, place: int = place) -> None:
+                    out.seek(place)
+                    out.write(b'1')
+
+                self.assertTrue(self._other(change))
+
+    def test_the_place_counts(self) -> None:
+        def content(place: int) -> Callable[[BinaryIO], None]:
+            def write(out: BinaryIO) -> None:
+                out.seek(place)
+                out.write(b'1')
+                out.truncate(8 * self.MIB)
+
+            return write
+
+        self.assertNotEqual(
+            self._digest(content(0)), self._digest(content(4 * self.MIB))
+        )

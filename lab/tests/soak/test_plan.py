@@ -15,7 +15,6 @@
 import unittest
 
 from blocklab.soak import plan
-from blocklab.soak import run
 
 
 class InstanceTest(unittest.TestCase):
@@ -50,14 +49,3 @@ class InstanceTest(unittest.TestCase):
 
     def test_as_many_moves_as_asked_for(self) -> None:
         self.assertEqual(6, len(plan.instance(1, 0, 6).paused))
-
-
-class SoundTest(unittest.TestCase):
-    def test_only_a_completed_move_of_the_same_bytes(self) -> None:
-        self.assertTrue(run.Moved(0, 0, True, 'completed', 1).sound)
-        for wrong in (
-            run.Moved(0, 0, True, 'failed', 1),
-            run.Moved(0, 0, True, 'completed', 1, different=('disk',)),
-            run.Moved(0, 0, True, 'completed', 1, error='silent'),
-        ):
-            self.assertFalse(wrong.sound)
