@@ -128,12 +128,9 @@ def wait(
     """
     while (seconds := time.monotonic() - begun.began) < timeout:
         watch()
-        record = _record(lab, begun)
-        if record is not None and record.status not in FINAL:
-            time.sleep(every)
-            continue
         server = lab.cloud.compute.get_server(begun.server_id)
-        if record is not None:
+        record = _record(lab, begun)
+        if record is not None and record.status in FINAL:
             if server.task_state is None:
                 return Migration(
                     record.uuid,
@@ -143,7 +140,7 @@ def wait(
                     round(seconds, 1),
                     begun.command,
                 )
-        elif server.task_state is None and seconds > 30:
+        elif record is None and server.task_state is None and seconds > 30:
             return Migration(
                 None, 'refused', server.compute_host, begun.destination,
                 round(seconds, 1), begun.command,

@@ -72,9 +72,7 @@ class WrongTest(unittest.TestCase):
 
     def test_a_file(self) -> None:
         said = 'BLOCKMIG mismatch tick=7 disk=vda2 file=00000003\n'
-        self.assertEqual(
-            ['vda2 00000003'], self._wrong(said + TICK.format(1))
-        )
+        self.assertEqual(['vda2 00000003'], self._wrong(said + TICK.format(1)))
 
     def test_what_was_said_on_another_host_is_still_counted(self) -> None:
         self.assertEqual(['2 mismatches'], self._wrong(TICK.format(2)))
