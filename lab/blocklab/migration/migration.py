@@ -84,8 +84,8 @@ def begin(
     :param microversion: of the API; by default the client's latest.
     :param name: what the client is to call the server; by default its id.
     :param block: whether it has to be a block migration; else Nova decides.
-    :param client: False asks the API itself for just that, which takes a
-        hundredth of the client's time; the options are left out then.
+    :param client: False asks the API itself, without starting a client; the
+        options and the microversion are left out then.
     :raises CommandFailed: the API refused.
     """
     known = frozenset(record.uuid for record in records(lab, server_id))
