@@ -70,6 +70,7 @@ class GuestConfig(Protocol):
     uuid: str
     os_type: str | None
     os_mach_type: str | None
+    os_loader_type: str | None
     devices: list[GuestDevice]
 
 

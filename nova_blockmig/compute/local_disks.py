@@ -67,16 +67,20 @@ def not_copied(
 ) -> tuple[str, ...]:
     """The guest's devices that hold something and that libvirt won't copy.
 
-    Volumes, and disks that are read-only.
+    Volumes, disks that are read-only, and the flash memory of UEFI firmware:
+    code and variables, each of which is a disk to QEMU.
     """
     copied = {disk.path for disk in disks if not disk.read_only}
-    return tuple(
+    found = [
         device.target_dev
         for device in guest_config.devices
         if device.root_name == 'disk'
         and (device.source_path or device.source_name)
         and device.source_path not in copied
-    )
+    ]
+    if guest_config.os_loader_type == 'pflash':
+        found.append('UEFI firmware')
+    return tuple(found)
 
 
 def _disk(

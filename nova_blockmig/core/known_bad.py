@@ -145,7 +145,7 @@ TABLE: tuple[KnownBad, ...] = (
         when=When.PAUSED,
         action=Action.REFUSE_MIGRATION,
         consequence='QEMU ends on both hosts if the guest has a disk that is '
-        'not copied, a config drive or a volume',
+        'not copied: a config drive, a volume or UEFI firmware',
         remedy='unpause the instance before the migration',
         source='measured with QEMU 7.2; bdrv_inactivate_recurse',
     ),

@@ -98,7 +98,9 @@ class Driver:
             readonly=False,
             target_dev='vda',
         )
-        config = types.SimpleNamespace(devices=[device], os_type='hvm')
+        config = types.SimpleNamespace(
+            devices=[device], os_type='hvm', os_loader_type=None
+        )
         guest = types.SimpleNamespace(
             get_config=lambda: config, _domain=object()
         )

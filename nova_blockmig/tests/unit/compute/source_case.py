@@ -71,6 +71,7 @@ class Case(base.DirectoryTestCase):
         )
         self.devices: list[object] = []
         self.machine = 'pc-i440fx-7.2'
+        self.loader = None
         self.infos: list[dict[str, object]] = []
         self.image_base = self.base(imagecache.get_cache_fname(IMAGE), b'i')
         self.eph_base = self.base('ephemeral_1_40d1d2c', b'host made' * 99)
@@ -89,7 +90,9 @@ class Case(base.DirectoryTestCase):
         )
         guest = self.driver._host.get_guest.return_value
         guest.get_config.side_effect = lambda: types.SimpleNamespace(
-            devices=self.devices, os_mach_type=self.machine
+            devices=self.devices,
+            os_mach_type=self.machine,
+            os_loader_type=self.loader,
         )
         guest._domain.listAllSnapshots.return_value = []
         guest._domain.listAllCheckpoints.return_value = []

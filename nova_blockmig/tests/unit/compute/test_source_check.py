@@ -172,6 +172,10 @@ class CheckTest(source_case.Case):
         self.devices.append(types.SimpleNamespace(root_name='interface'))
         self.assertEqual(('sda', 'vdd'), self.check().not_copied)
 
+    def test_libvirt_will_not_copy_the_firmware_either(self):
+        self.loader = 'pflash'
+        self.assertEqual(('sda', 'UEFI firmware'), self.check().not_copied)
+
     def test_a_paused_guest_that_must_stay(self):
         self.useFixture(
             fixtures.MockPatch(
