@@ -29,6 +29,7 @@ from nova.tests.fixtures import libvirt_imagebackend as backend
 
 from nova_blockmig.core import migration_record
 from nova_blockmig.core import past_migrations
+from nova_blockmig.tests.functional import base
 from nova_blockmig.tests.functional import migrating
 
 GIB = 2**30
@@ -335,5 +336,23 @@ class FlattenTest(EndingBase):
         self.assert_stayed()
         self.assertIn(
             'disk could not be flattened',
+            self.wait_for_event('compute_live_migration_prepare'),
+        )
+
+    def test_one_whose_nova_compute_is_stopped(self) -> None:
+        """As by SIGTERM, of which Nova 33 and later wait for a while."""
+        if hasattr(base.CONF, 'manager_shutdown_timeout'):
+            # As much as Nova keeps for what comes after it has waited.
+            self.flags(manager_shutdown_timeout=20)
+        self.request(self.server)
+        self.assertTrue(self.flattening.wait(_PATIENCE))
+        stopping = threading.Thread(target=self.computes[SOURCE].stop)
+        stopping.start()
+        self.addCleanup(stopping.join, _PATIENCE)
+        self.assertTrue(self.aborted.wait(_PATIENCE))
+        self._wait_for_migration_status(self.server, ['error', 'failed'])
+        self.assert_stayed()
+        self.assertIn(
+            'nova-compute is being stopped',
             self.wait_for_event('compute_live_migration_prepare'),
         )
