@@ -33,10 +33,13 @@ _HOST = (
     'openssh-client',
     'openssh-server',
     'openvswitch-switch',
+    'ovmf',
     'ovn-host',
     'procps',
     'qemu-system-x86',
     'qemu-utils',
+    'swtpm',
+    'swtpm-tools',
     'util-linux',
     'xfsprogs',
 )

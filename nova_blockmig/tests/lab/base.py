@@ -97,6 +97,33 @@ class LabTestCase(testtools.TestCase):
     def _delete(self, server_id: str) -> None:
         instances.Instance(self.lab, server_id).delete()
 
+    def upload(
+        self, name: str, disk_format: str, file: Any, **properties: str
+    ) -> Any:
+        """An image; it is deleted when the test ends."""
+        known = ('aki', 'ari', 'ami')
+        container = disk_format if disk_format in known else 'bare'
+        image = self.lab.cloud.image.create_image(
+            name,
+            filename=str(file),
+            disk_format=disk_format,
+            container_format=container,
+            wait=True,
+            **properties,
+        )
+        self.addCleanup(self.lab.cloud.image.delete_image, image)
+        return image
+
+    def kernel_images(self) -> dict[str, str]:
+        """Properties of an image whose guest boots from kernel and ramdisk.
+
+        A root disk of the lab boots with a BIOS only.
+        """
+        files = self.lab.guest_image
+        kernel = self.upload('kernel', 'aki', files.kernel)
+        ramdisk = self.upload('ramdisk', 'ari', files.initrd)
+        return {'kernel_id': kernel.id, 'ramdisk_id': ramdisk.id}
+
     def move(self, instance: Any, **options: Any) -> Any:
         """Migrate to the other host; it has to be completed."""
         source = instance.host_name

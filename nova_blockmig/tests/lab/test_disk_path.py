@@ -250,33 +250,12 @@ class DestinationTest(DiskPathTestCase):
         self.assert_same(before, after)
         self.assertIsNone(after['disk'].backing)
 
-    def image(
-        self, name: str, disk_format: str, file: Any, **properties: str
-    ) -> Any:
-        """An image of this test's own."""
-        known = ('aki', 'ari', 'ami')
-        container = disk_format if disk_format in known else 'bare'
-        image = self.lab.cloud.image.create_image(
-            name,
-            filename=str(file),
-            disk_format=disk_format,
-            container_format=container,
-            wait=True,
-            **properties,
-        )
-        self.addCleanup(self.lab.cloud.image.delete_image, image)
-        return image
-
     def test_kernel_and_ramdisk_images(self) -> None:
         files = self.lab.guest_image
-        kernel = self.image('kernel', 'aki', files.kernel)
-        ramdisk = self.image('ramdisk', 'ari', files.initrd)
         raw = self.useFixture(fixtures.TempDir()).join('root')
         with open(raw, 'wb') as file:
             file.truncate(8 << 20)
-        self.image(
-            'root', 'ami', raw, kernel_id=kernel.id, ramdisk_id=ramdisk.id
-        )
+        self.upload('root', 'ami', raw, **self.kernel_images())
         instance = self.boot(PLAIN, image='root')
         before = instance.pause_and_hash()
         self.move(instance)
@@ -288,7 +267,7 @@ class DestinationTest(DiskPathTestCase):
         self.assertTrue((path / 'ramdisk').exists())
 
     def test_an_image_that_left_glance_is_flattened(self) -> None:
-        image = self.image('short-lived', 'qcow2', self.lab.guest_image.disk)
+        image = self.upload('short-lived', 'qcow2', self.lab.guest_image.disk)
         instance = self.boot(PLAIN, image='short-lived')
         self.lab.cloud.image.delete_image(image)
         before = instance.pause_and_hash()
