@@ -19,10 +19,6 @@ from dataclasses import field
 import time
 from typing import Any
 
-from keystoneauth1 import exceptions as keystone_exceptions
-from openstack import exceptions
-import requests
-
 from blocklab.chaos import judge
 from blocklab.chaos import observe
 from blocklab.chaos.trial import Trial
@@ -39,14 +35,7 @@ _PATIENCE = 30
 _ENDS = 240
 # Nobody works on an instance without a task; a record may say otherwise.
 _IDLE = 20
-# What a lab in which something was broken may answer.
-ANSWERS = (
-    exceptions.SDKException,
-    keystone_exceptions.ClientException,
-    requests.RequestException,
-    LabError,
-    OSError,
-)
+ANSWERS = migration.ANSWERS
 
 
 @dataclass

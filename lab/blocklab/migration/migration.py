@@ -21,12 +21,24 @@ from dataclasses import dataclass
 import time
 from typing import Any
 
+from keystoneauth1 import exceptions as keystone_exceptions
+from openstack import exceptions
+import requests
+
 from blocklab.lab import Lab
 from blocklab.machine.errors import LabError
 
 # Nova's final states of a live migration: nova/compute/manager.py sets
 # them; "done" and "finished" are those of other kinds of migration.
 FINAL = frozenset({'completed', 'error', 'failed', 'cancelled'})
+# What a lab may answer in which something is broken, or has too much to do.
+ANSWERS = (
+    exceptions.SDKException,
+    keystone_exceptions.ClientException,
+    requests.RequestException,
+    LabError,
+    OSError,
+)
 
 
 @dataclass(frozen=True)

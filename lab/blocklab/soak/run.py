@@ -20,13 +20,12 @@ import itertools
 import time
 from typing import Any
 
-from openstack import exceptions
-
 from blocklab.guest import console
 from blocklab.guest import glance
 from blocklab.guest.console import Summary
 from blocklab.lab import Lab
 from blocklab.machine.errors import LabError
+from blocklab.migration import migration
 from blocklab.migration import scenario
 from blocklab.migration.instance import Instance
 from blocklab.soak import plan
@@ -117,7 +116,7 @@ def one(
             done(planned, moved)
             if not sound:
                 break
-    except (LabError, OSError, exceptions.SDKException) as error:
+    except migration.ANSWERS as error:
         sound = False
         text = '' if instance is None else instance.console_text()
         done(
@@ -130,7 +129,7 @@ def one(
         )  # fmt: skip
     finally:
         if instance is not None:
-            with contextlib.suppress(LabError, exceptions.SDKException):
+            with contextlib.suppress(*migration.ANSWERS):
                 instance.delete() if sound else instance.pause()
 
 
