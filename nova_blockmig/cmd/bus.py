@@ -127,7 +127,11 @@ class Bus:
             travel_time.Past(
                 source=each.source_compute,
                 destination=each.dest_compute,
-                amount=(each.memory_total or 0) + (each.disk_total or 0),
+                # Nova saves figures every few seconds. Without those of the
+                # memory, a part of what it took the time for is missing.
+                amount=each.memory_total + (each.disk_total or 0)
+                if each.memory_total
+                else 0,
                 seconds=(each.updated_at - each.created_at).total_seconds(),
             )
             for each in found

@@ -95,7 +95,10 @@ class Drain(moving.Moving):
         if left:
             names = ', '.join(server.name for server in left[:5])
             more = f' and {len(left) - 5} more' if len(left) > 5 else ''
-            self.screen.say(f'Still on {task.host}: {names}{more}.')
+            self.screen.say(
+                f'Still on {task.host}: {names}{more}. Once the reasons are '
+                'dealt with, the same command goes on.'
+            )
         elif ended:
             self.screen.say(
                 f'{task.host} is empty. To bring everybody back: '

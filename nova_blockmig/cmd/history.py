@@ -86,9 +86,13 @@ class History(command.Listed):
         if parsed_args.since:
             earliest = _moment(parsed_args.since)
             filters['since'] = since.iso(earliest)
+        cloud_ = self.cloud()
         if parsed_args.host:
             filters['host'] = parsed_args.host
-        cloud_ = self.cloud()
+            if all(s.host != parsed_args.host for s in cloud_.services()):
+                self.screen.say(
+                    f'There is no compute host {parsed_args.host!r} now.'
+                )
         if parsed_args.server:
             filters['server_id'] = cloud_.find_server(parsed_args.server).id
         past = [

@@ -144,6 +144,8 @@ class Moving(command.Listed):
         if parsed_args.dry_run:
             self.exit_code = 0 if all(step.moves for step in steps) else 1
             return False
+        for path in filter(None, (self.path(parsed_args), parsed_args.report)):
+            record_file.assert_can_save(path)
         count = sum(step.moves for step in steps)
         self._show_plan(
             steps,

@@ -14,6 +14,7 @@
 
 from collections.abc import Iterator
 import contextlib
+import errno
 import fcntl
 import os
 import pathlib
@@ -37,9 +38,13 @@ def load(path: pathlib.Path) -> drain_record.Record | None:
         return drain_record.from_json(path.read_text('utf-8'))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise operator_errors.CannotAsk(
-            f'{path} cannot be read: {error}'
+            f'{path} cannot be read: {error.strerror}'
+        ) from error
+    except ValueError as error:
+        raise operator_errors.CannotAsk(
+            f'{path} is not the record of a drain: {error}'
         ) from error
 
 
@@ -48,11 +53,29 @@ def save(path: pathlib.Path, text: str) -> None:
 
     :raises operator_errors.CannotAsk: it cannot be written.
     """
-    try:
+    with _writing(path):
         _save(path.resolve(), text)
+
+
+def assert_can_save(path: pathlib.Path) -> None:
+    """Find out before the work, and not after it.
+
+    :raises operator_errors.CannotAsk: a file cannot be written there.
+    """
+    with _writing(path):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with tempfile.NamedTemporaryFile(dir=path.resolve().parent):
+            pass
+
+
+@contextlib.contextmanager
+def _writing(path: pathlib.Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise operator_errors.CannotAsk(
-            f'{path} cannot be written: {error}'
+            f'{path} cannot be written: {error.strerror}'
         ) from error
 
 
@@ -83,12 +106,8 @@ def alone(path: pathlib.Path) -> Iterator[None]:
     :raises operator_errors.CannotAsk: somebody does.
     """
     lock = path.with_name(f'.{path.name}.lock')
-    try:
+    with _writing(path):
         file = lock.open('w')
-    except OSError as error:
-        raise operator_errors.CannotAsk(
-            f'{path} cannot be written: {error}'
-        ) from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -27,7 +27,7 @@ _NEWEST = 20
 class Past:
     """A migration that was completed.
 
-    :ivar amount: memory and disks together.
+    :ivar amount: memory and disks together; 0 if that is not known.
     """
 
     source: str

@@ -189,3 +189,15 @@ class TestDrain(drain_case.DrainTestCase):
         page = self.directory / 'report.html'
         self.assertEqual(0, self.drain('--report', str(page)))
         self.assertIn('<svg', page.read_text())
+
+    def test_a_report_that_cannot_be_written(self) -> None:
+        """That is said before anything is done, and not afterwards."""
+        self.cloud.add('a', 'server2')
+        for page, why in (
+            (self.directory, 'Is a directory'),
+            (self.directory / 'no' / 'report.html', 'No such file'),
+        ):
+            self.assertEqual(2, self.drain('--report', str(page)))
+            self.assertEqual([], self.cloud.asked)
+            self.assertIn(f'{page} cannot be written: {why}', self.err)
+        self.assertEqual([], list(self.directory.iterdir()))

@@ -129,6 +129,7 @@ class TestInterrupted(drain_case.DrainTestCase):
     def test_a_file_that_is_no_record(self) -> None:
         self.path.write_text('{}')
         self.assertEqual(2, self.drain())
+        self.assertIn('is not the record of a drain', self.err)
         self.assertEqual([], self.cloud.asked)
 
     def test_the_record_of_another_host(self) -> None:

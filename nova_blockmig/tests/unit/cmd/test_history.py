@@ -151,6 +151,12 @@ class TestHistory(test_command.CommandTestCase):
         self.assertEqual([], json.loads(self.out))
         self.assertEqual(2, self.run_command('history', 'nobody'))
 
+    def test_a_host_that_is_not_there_any_more(self) -> None:
+        self.assertEqual(0, self.run_command('history', '--host', 'old'))
+        self.assertIn("no compute host 'old' now", self.err)
+        self.run_command('history', '--host', 'server2')
+        self.assertNotIn('no compute host', self.err)
+
     def test_a_time_that_is_none(self) -> None:
         self.assertEqual(2, self.run_command('history', '--since', 'x'))
         self.assertIn('7d', self.err)
