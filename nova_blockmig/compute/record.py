@@ -34,6 +34,8 @@ LOG = logging.getLogger(__name__)
 
 # libvirt's stable ABI; Nova's fake libvirt does not have the name.
 _OPERATION_ABORTED = 78  # VIR_ERR_OPERATION_ABORTED
+_NOTHING_YET = 1
+"""Bytes; libvirt says so of a block job of which QEMU has no figures."""
 _NOTHING = core_progress.Progress()
 
 
@@ -176,7 +178,7 @@ def _disk_record(
 ) -> migration_record.DiskRecord:
     # A copy that was over before it was looked at is not one of 0 bytes.
     copied = watched.disks.get(plan.disk.target)
-    if copied and not copied.progress.total_bytes:
+    if copied and copied.progress.total_bytes <= _NOTHING_YET:
         copied = None
     return migration_record.DiskRecord(
         name=plan.disk.name,
