@@ -127,11 +127,7 @@ class Bus:
             travel_time.Past(
                 source=each.source_compute,
                 destination=each.dest_compute,
-                # Nova saves figures every few seconds. Without those of the
-                # memory, a part of what it took the time for is missing.
-                amount=each.memory_total + (each.disk_total or 0)
-                if each.memory_total
-                else 0,
+                amount=travel_time.amount(each.memory_total, each.disk_total),
                 seconds=(each.updated_at - each.created_at).total_seconds(),
             )
             for each in found

@@ -36,6 +36,15 @@ class Past:
     seconds: float
 
 
+def amount(memory: int | None, disks: int | None) -> int:
+    """What a migration of the past moved; 0 if that is not known.
+
+    Nova saves figures every few seconds. Without those of the memory, a part
+    of what took the time is missing.
+    """
+    return memory + (disks or 0) if memory else 0
+
+
 @dataclasses.dataclass(frozen=True)
 class Estimate:
     """From the shortest to the longest time that is likely."""

@@ -53,5 +53,11 @@ class TravelTimeTest(base.TestCase):
         other = past((100, 10), destination='c') + past((0, 10), (100, 0))
         self.assertIsNone(self.estimate(100, other))
 
+    def test_an_amount_that_is_known_in_part(self):
+        self.assertEqual(5, travel_time.amount(3, 2))
+        self.assertEqual(3, travel_time.amount(3, None))
+        for memory in (0, None):
+            self.assertEqual(0, travel_time.amount(memory, 2))
+
     def test_words(self):
         self.assertEqual('20 s to 1 min', str(travel_time.Estimate(20, 60)))
