@@ -138,7 +138,7 @@ class OperatingBase(migrating.MigratingBase):
         self.addDetail(
             f'{words} said', content.text_content(self.err + out.getvalue())
         )
-        self.out: list[dict[str, Any]] = json.loads(out.getvalue() or '[]')
+        self.out: Any = json.loads(out.getvalue() or '[]')
         return code
 
     def on_source(self, command: str, *words: str) -> int:
