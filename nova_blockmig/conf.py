@@ -74,12 +74,17 @@ Related options:
 Do not send zeroes that a guest has written.
 
 By default, blocks of an overlay that contain only zeroes are sent in full and
-use as much space on the destination as they did on the source. With this
-option libvirt detects them during the copy, which uses CPU time.
+use as much space on the destination as on the source. With this option,
+libvirt detects such blocks during the copy, which uses CPU time.
 
 Enable it if guests overwrite deleted data with zeroes, or if
 ``VIR_MIGRATE_NON_SHARED_DISK`` is in ``block_migration_flag``. It requires
-libvirt 10.9.0 on the source; nova-compute does not start with an older one.
+libvirt 10.9.0 or later on the source; otherwise nova-compute does not start.
+
+Possible values:
+
+* False (default): Send all allocated blocks.
+* True: Detect blocks of zeroes and do not send them.
 
 Related options:
 
@@ -96,13 +101,13 @@ migration sends over the message bus.
 
 Content that a compute host generated itself (the file system of an ephemeral
 disk, the signature of a swap disk, a config drive) is not available in
-Glance, so it is sent inline, in a message. New file systems compress well:
-63 KB for 20 GiB of ext4, 1.8 MB for 1000 GiB. A disk whose content exceeds
-the limit is flattened on the source instead, which is safe but reads the
-whole disk.
+Glance, so it is sent inline, in an RPC message. New file systems compress
+well: 63 KB for 20 GiB of ext4, 1.8 MB for 1000 GiB. A disk whose content
+exceeds the limit is flattened on the source instead, which is safe but reads
+the whole disk.
 
-Raise it for larger ephemeral disks if your message bus accepts messages of
-that size.
+Increase it for larger ephemeral disks if your message bus accepts messages of
+that size. The lower value of the two hosts of a migration applies.
 
 Possible values:
 
@@ -118,12 +123,17 @@ Possible values:
 Compare the content of each cached base image on the destination with the
 source before anything is copied.
 
-Only the difference to its base image is copied of a disk, so a base image
-that differs on the destination corrupts the disk. If the images differ, the
-disk is flattened on the source, or the migration is refused.
+Only the difference between a disk and its base image is copied, so a base
+image that differs on the destination corrupts the disk. If the base images
+differ, the disk is flattened on the source, or the migration is refused.
 
-Disable it only if both hosts are known to have the same images and reading a
-base image of many GiB once costs too much.
+Disable it only if all hosts are known to have the same images and reading a
+large base image once takes too long.
+
+Possible values:
+
+* True (default): Compare the base images.
+* False: Assume that they are the same, as the in-tree driver does.
 
 Related options:
 
@@ -140,9 +150,10 @@ Related options:
             ),
             (
                 model.OverCommit.ACTUAL.value,
-                'Require what the disks occupy on the source now. Disks may '
-                'grow after the migration, so use it only where disk '
-                'over-commit is intended and free space is monitored.',
+                'Require the space that the disks currently occupy on the '
+                'source. Disks can grow after the migration, so use it only '
+                'if disk over-commit is intended and free space is '
+                'monitored.',
             ),
             (
                 model.OverCommit.SKIP.value,
@@ -153,8 +164,8 @@ Related options:
 How much free disk space to require on the destination when the request does
 not set ``disk_over_commit``.
 
-Requests up to API microversion 2.24 set it. Later ones cannot, and the
-in-tree driver then does not check disk space at all.
+API requests can set ``disk_over_commit`` only up to microversion 2.24. For
+later microversions, the in-tree driver does not check disk space at all.
 
 Related options:
 

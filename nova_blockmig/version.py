@@ -72,7 +72,7 @@ def caution(nova_version: str) -> str | None:
         f'{release} ({name})' for release, name in KNOWN_RELEASES.items()
     )
     return (
-        f'nova-blockmig {package_version()} was not tested with Nova '
-        f'{nova_version}, only with {tested}. Look for a newer '
-        'nova-blockmig before you rely on block migration here.'
+        f'nova-blockmig {package_version()} has not been tested with Nova '
+        f'{nova_version}, only with {tested}. Check for a newer release of '
+        'nova-blockmig before relying on block migration.'
     )

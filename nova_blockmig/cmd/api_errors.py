@@ -35,13 +35,12 @@ def sentence(*, asked_to_act: bool = False) -> Iterator[None]:
         keystone_exceptions.Forbidden,
     ) as error:
         raise operator_errors.CannotAsk(
-            'these credentials have no right to do this; an '
-            f"administrator's are needed ({_first_line(error)})"
+            'these credentials are not authorized to do this; administrator '
+            f'credentials are required ({_first_line(error)})'
         ) from error
     except keystone_exceptions.Unauthorized as error:
         raise operator_errors.CannotAsk(
-            'Keystone does not accept these credentials '
-            f'({_first_line(error)})'
+            f'Keystone rejected these credentials ({_first_line(error)})'
         ) from error
     except (
         sdk_exceptions.ConfigException,
@@ -49,9 +48,9 @@ def sentence(*, asked_to_act: bool = False) -> Iterator[None]:
         keystone_exceptions.MissingAuthPlugin,
     ) as error:
         raise operator_errors.NoCredentials(
-            'there are no complete credentials: set --os-cloud or OS_CLOUD '
-            f'to an entry of clouds.yaml, or OS_AUTH_URL and the rest '
-            f'({_first_line(error)})'
+            'the credentials are incomplete: set --os-cloud or OS_CLOUD to '
+            'an entry in clouds.yaml, or set OS_AUTH_URL and the related '
+            f'variables ({_first_line(error)})'
         ) from error
     except sdk_exceptions.HttpException as error:
         status = error.status_code or 0
@@ -60,21 +59,21 @@ def sentence(*, asked_to_act: bool = False) -> Iterator[None]:
             if asked_to_act and 400 <= status < 500 and status != 401
             else operator_errors.CannotAsk
         )
-        raise kind(f'Nova says: {_first_line(error)}') from error
+        raise kind(f'Nova returned an error: {_first_line(error)}') from error
     except (
         sdk_exceptions.SDKException,
         keystone_exceptions.ClientException,
         OSError,
     ) as error:
         raise operator_errors.CannotAsk(
-            f'the cloud cannot be asked: {_first_line(error)}'
+            f'the request to the cloud failed: {_first_line(error)}'
         ) from error
     except Exception as error:
         # Of no class of its own where a password is missing.
         if 'is a required attribute' not in str(error):
             raise
         raise operator_errors.NoCredentials(
-            f'the credentials are not complete: {_first_line(error)}'
+            f'the credentials are incomplete: {_first_line(error)}'
         ) from error
 
 

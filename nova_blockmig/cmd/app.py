@@ -57,8 +57,8 @@ class App(app.App):
 
     def __init__(self, **streams: Any) -> None:
         super().__init__(
-            description='Watch block live migrations, and empty and fill '
-            'compute hosts, for administrators.',
+            description='Check and watch block live migrations, and drain '
+            'and restore compute hosts. For cloud administrators.',
             version=version.package_version(),
             command_manager=commandmanager.CommandManager(COMMANDS),
             deferred_help=True,
@@ -74,14 +74,14 @@ class App(app.App):
             '--os-cloud',
             metavar='NAME',
             default='',
-            help='the entry of clouds.yaml (Env: OS_CLOUD; without either, '
-            'OS_AUTH_URL and the rest)',
+            help='Cloud name in clouds.yaml (Env: OS_CLOUD; if neither is '
+            'set, OS_AUTH_URL and the related variables are used)',
         )
         parser.add_argument(
             '--os-region-name',
             metavar='NAME',
             default='',
-            help='the region (Env: OS_REGION_NAME)',
+            help='Region name (Env: OS_REGION_NAME)',
         )
         return parser
 

@@ -206,7 +206,7 @@ def connect(config_files: Sequence[str], connection: Any | None = None) -> Bus:
         config.parse_args(['nova-compute', *arguments], configure_db=False)
     except (cfg.Error, OSError, messaging.MessagingException) as exc:
         raise operator_errors.CannotAsk(
-            f'nova.conf does not tell of a message bus: {exc}'
+            f'nova.conf does not configure a message bus: {exc}'
         ) from exc
     bus_access.knock()
     objects.register_all()
@@ -229,18 +229,18 @@ def _sentence(whom: str) -> Iterator[None]:
             raise _not_ours(whom) from exc
         first = str(exc.value).partition('\n')[0]
         raise operator_errors.NotAnswered(
-            f'{whom} could not make the check: {exc.exc_type}: {first}'
+            f'{whom} could not complete the check: {exc.exc_type}: {first}'
         ) from exc
     except messaging.MessagingTimeout as exc:
-        raise operator_errors.NotAnswered(f'{whom} does not answer') from exc
+        raise operator_errors.NotAnswered(f'{whom} does not respond') from exc
     except (exception.NovaException, messaging.MessagingException) as exc:
         raise operator_errors.NotAnswered(
-            f'{whom} cannot be asked: {exc}'
+            f'{whom} cannot be reached: {exc}'
         ) from exc
 
 
 def _not_ours(whom: str) -> operator_errors.NotOurs:
     return operator_errors.NotOurs(
-        f'{whom} does not know the question: it runs the in-tree driver, or '
+        f'{whom} does not support this request: it runs the in-tree driver or '
         'an older nova-blockmig'
     )

@@ -50,8 +50,9 @@ def knock() -> None:
     ]
     if not hosts:
         raise operator_errors.CannotAsk(
-            'nova.conf names no message bus (transport_url): run this on a '
-            'compute host, or give --config-file with a nova.conf of the cell'
+            'nova.conf does not configure a message bus (transport_url): run '
+            'this command on a compute host, or specify a nova.conf of the '
+            'cell with --config-file'
         )
     reasons = []
     for host, port in hosts:
@@ -62,7 +63,7 @@ def knock() -> None:
         else:
             return
     raise operator_errors.CannotAsk(
-        'the message bus of nova.conf (transport_url) does not answer: '
+        'the message bus in nova.conf (transport_url) does not respond: '
         + ', '.join(reasons)
     )
 

@@ -36,20 +36,20 @@ MIB = 2**20
 
 
 class Check(command.Listed):
-    """Ask whether a running instance would fit on other compute hosts.
+    """Check whether an instance can be live-migrated to other hosts.
 
-    The source tells how each of its disks would travel, and each destination
-    makes the resource check. Nothing is reserved, claimed or changed. With
-    one destination everything that was reckoned is shown. A destination with
-    the in-tree driver does not answer; what Nova's record of it says is told
-    instead, and that it may fit is the most that can be said.
+    The source reports how each disk would be transferred, and each destination
+    runs the resource check. Nothing is reserved, claimed or changed. With a
+    single destination, all details of the check are shown. A destination with
+    the in-tree driver cannot answer: its compute node record is evaluated
+    instead, and the result is "may fit" at best.
 
-    The hosts are asked over the message bus, so this needs a nova.conf with
-    the transport_url of the cell, as a compute host has it. Credentials are
-    needed for an instance that is given by its name, and for asking Glance
-    whether it still has the image. The exit code is 0 if the instance fits on
-    one of the hosts, 1 if it does not, and 2 if none could be asked, or if it
-    may fit on one of which only the record is known.
+    The hosts are queried over the message bus, which requires a nova.conf with
+    the transport_url of the cell, as on a compute host. Credentials are
+    required to specify the instance by name, and to ask Glance whether its
+    image is still available. The exit code is 0 if the instance fits on at
+    least one host, 1 if it does not fit on any, and 2 if no host could be
+    queried or if it only may fit.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -58,38 +58,40 @@ class Check(command.Listed):
         parser.add_argument(
             'server',
             metavar='SERVER',
-            help='id of the instance, of any project; or its name, for which '
-            'credentials are needed',
+            help='Instance (ID, in any project; or name, which requires '
+            'credentials)',
         )
         parser.add_argument(
             '--host',
             action='append',
             default=[],
             metavar='HOST',
-            help='a compute host to ask; may be given more than once '
-            '(default: all of the cell)',
+            help='Compute host to check; may be repeated (default: all hosts '
+            'in the cell)',
         )
         parser.add_argument(
             '--disk-over-commit',
             action='store_true',
             default=None,
-            help='compare what the disks occupy, as a request with this '
-            'option does (default: [blockmig] disk_over_commit of each host)',
+            help='Compare the allocated sizes of the disks, as for a request '
+            'with disk over-commit (default: [blockmig] '
+            'disk_over_commit of each host)',
         )
         parser.add_argument(
             '--bandwidth',
             type=_positive,
             metavar='MIB',
-            help='MiB a second that a migration gets, for the time (default: '
-            'as the recent migrations between the same hosts)',
+            help='Bandwidth of the migration in MiB per second, used to '
+            'estimate its duration (default: that of recent migrations '
+            'between the same hosts)',
         )
         parser.add_argument(
             '--config-file',
             action='append',
             default=[],
             metavar='PATH',
-            help='nova.conf; may be given more than once (default: where '
-            'nova-compute looks for it)',
+            help='Path to nova.conf; may be repeated (default: the files '
+            'that nova-compute reads)',
         )
         return parser
 
@@ -105,7 +107,8 @@ class Check(command.Listed):
             from nova_blockmig.cmd import bus
         except ImportError as exc:
             raise operator_errors.CannotAsk(
-                f'Nova is not installed here ({exc}): run it on a compute host'
+                f'Nova is not installed here ({exc}): run this command on a '
+                'compute host'
             ) from exc
         return bus.connect(config_files, connection)
 
@@ -176,8 +179,8 @@ class Check(command.Listed):
             except operator_errors.NoCredentials:
                 hosts = self.bus(files)
                 self.screen.say(
-                    'Without credentials Glance cannot be asked; it is taken '
-                    'to have the image of the instance.'
+                    'No credentials: Glance was not queried, and the image '
+                    'of the instance is assumed to be available.'
                 )
         else:
             name = self.cloud().find_server(name).id
@@ -185,7 +188,8 @@ class Check(command.Listed):
         server = hosts.instance(name)
         if not server.host:
             raise operator_errors.No(
-                f'{server.name} is on no compute host; it is {server.status}'
+                f'{server.name} is not on any compute host; its status is '
+                f'{server.status}'
             )
         return hosts, server
 
@@ -221,10 +225,12 @@ def _chosen(
     if unknown := sorted(set(wanted) - known.keys()):
         raise operator_errors.CannotAsk(
             f'there is no compute host {", ".join(map(repr, unknown))} in '
-            f'this cell; there are: {", ".join(sorted(known)[:5])}'
+            f'this cell; known hosts: {", ".join(sorted(known)[:5])}'
         )
     if not wanted and not known.keys() - {source}:
-        raise operator_errors.No(f'{source} is the only compute host')
+        raise operator_errors.No(
+            f'{source} is the only compute host in the cell'
+        )
     return [
         service
         for host, service in known.items()
@@ -238,7 +244,5 @@ def _positive(text: str) -> float:
     except ValueError:
         number = 0.0
     if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(
-            f'{text!r} is not a number of more than 0'
-        )
+        raise argparse.ArgumentTypeError(f'{text!r} is not a positive number')
     return number

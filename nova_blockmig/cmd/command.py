@@ -77,7 +77,8 @@ class Operator(command.Command):
         except Exception as error:
             what = f'{type(error).__name__}: {error}'.partition('\n')[0]
             return self._fail(
-                f'This was not expected ({what}); --debug shows where.', 2
+                f'Unexpected error ({what}); use --debug for the traceback.',
+                2,
             )
         return self.exit_code or code
 
@@ -108,7 +109,7 @@ class Listed(Operator, lister.Lister):
     :cvar nothing: what is said where the list is empty.
     """
 
-    nothing = 'There is nothing to list.'
+    nothing = 'Nothing to list.'
 
     def produce_output(
         self, parsed_args: argparse.Namespace, column_names: Any, data: Any

@@ -30,13 +30,13 @@ REASON = 'nova-blockmig drain'
 
 
 class Drain(moving.Moving):
-    """Move every instance away from a compute host, for maintenance.
+    """Migrate all instances off a compute host for maintenance.
 
-    The compute service is disabled first, so that nothing new comes. Nothing
-    is forced, and nothing is evacuated: a guest that cannot move stays as it
-    is, with the reason. Interrupted or killed, the same command goes on where
-    it stopped. The exit code is 0 only if the host is empty; of --dry-run, if
-    it would be.
+    The compute service is disabled first, so that no new instances are
+    scheduled to the host. Nothing is forced and nothing is evacuated: an
+    instance that cannot be moved stays, and the reason is shown. If the
+    command is interrupted or killed, run it again to resume. The exit code is
+    0 only if the host is empty or, with --dry-run, would be.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -47,8 +47,8 @@ class Drain(moving.Moving):
             nargs='+',
             default=[],
             metavar='HOST',
-            help='hosts that may take the instances (default: all that are '
-            'up and enabled)',
+            help='Hosts to which the instances may be moved (default: all '
+            'that are up and enabled)',
         )
         return parser
 
@@ -96,12 +96,12 @@ class Drain(moving.Moving):
             names = ', '.join(server.name for server in left[:5])
             more = f' and {len(left) - 5} more' if len(left) > 5 else ''
             self.screen.say(
-                f'Still on {task.host}: {names}{more}. Once the reasons are '
-                'dealt with, the same command goes on.'
+                f'Still on {task.host}: {names}{more}. Resolve the reasons '
+                'and run the same command again to resume.'
             )
         elif ended:
             self.screen.say(
-                f'{task.host} is empty. To bring everybody back: '
+                f'{task.host} is empty. To move the instances back: '
                 f'nova-blockmig restore {task.host} --record {path}'
             )
         return self.result(record.drain)
@@ -114,16 +114,18 @@ class Drain(moving.Moving):
         if known is not None and known.host != service.host:
             raise operator_errors.CannotAsk(
                 f'{path} is the record of {known.host}, not of '
-                f'{service.host}; give another --record'
+                f'{service.host}; specify another file with --record'
             )
         if known is not None and not known.is_over:
-            self.screen.say(f'Going on with {path}.')
+            self.screen.say(f'Resuming from {path}.')
             known.drain.again()
             return known
         if known is not None:
             old = path.with_name(f'{path.name}.old')
             record_file.save(old, known.to_json())
-            self.screen.say(f'The record of the last drain is now {old}.')
+            self.screen.say(
+                f'The record of the previous drain was saved as {old}.'
+            )
         return drain_record.Record(
             host=service.host,
             disabled=f'{REASON}, record {path.name}'
@@ -147,8 +149,8 @@ def _destinations(
     }
     if unfit := sorted(set(wanted) - fit):
         raise operator_errors.CannotAsk(
-            f'{", ".join(unfit)} cannot take instances: no compute host of '
-            'that name is up and enabled, beside the one that is emptied'
+            f'instances cannot be moved to {", ".join(unfit)}: only to other '
+            'compute hosts that are up and enabled'
         )
     return {
         name: room

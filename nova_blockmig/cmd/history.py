@@ -38,17 +38,17 @@ COLUMNS = (
 
 
 class History(command.Listed):
-    """List past live migrations, the latest first.
+    """List past live migrations, most recent first.
 
-    With the reason of those that failed, as far as Nova remembers it. Bytes,
-    rate, downtime and the reasons that Nova has forgotten are in the logs of
-    nova-compute, which --compute-log reads: the source's has all but the
-    downtime, which the destination's has. The downtimes of one SERVER are
-    asked of Nova as well. Migrations that are only in logs are listed too; a
-    date begins their copy then, and not the request.
+    For migrations that failed, the reason is shown if Nova still has it.
+    Bytes, rate and older reasons are read from the log of nova-compute on the
+    source, and the downtime from that on the destination, if they are
+    specified with --compute-log. The downtimes of a single SERVER are also
+    requested from Nova. Migrations that are found only in logs are listed as
+    well; their date is that of the start of the copy, not of the request.
     """
 
-    nothing = 'There was no live migration.'
+    nothing = 'No live migrations found.'
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """The arguments."""
@@ -57,15 +57,19 @@ class History(command.Listed):
             'server',
             nargs='?',
             metavar='SERVER',
-            help='name or id of an instance (default: all of all projects)',
+            help='Instance (name or ID; default: all instances of all '
+            'projects)',
         )
         parser.add_argument(
-            '--host', metavar='HOST', help='from or to this compute host'
+            '--host',
+            metavar='HOST',
+            help='List only migrations from or to this compute host',
         )
         parser.add_argument(
             '--since',
             metavar='WHEN',
-            help='such as 2h, 7d, or a date in UTC (default: ever)',
+            help='List only migrations since this time, such as 2h, 7d or a '
+            'date in UTC (default: all)',
         )
         parser.add_argument(
             '--compute-log',
@@ -73,9 +77,9 @@ class History(command.Listed):
             type=pathlib.Path,
             default=[],
             metavar='FILE',
-            help='a log of nova-compute, of the source for bytes and rate, of '
-            'the destination for the downtime; may be given more than once, '
-            'the oldest first',
+            help='Log of nova-compute on a source, to add bytes and rate, or '
+            'on a destination, to add the downtime; may be repeated, oldest '
+            'first',
         )
         return parser
 

@@ -82,9 +82,9 @@ def space(config: Any) -> host_findings.Finding:
     if not os.path.isdir(path):
         return host_findings.Finding(
             host_findings.Level.BAD,
-            f'instances_path {path} is not a directory on this host. Set '
-            'it as nova-compute has it: this program has to read the same '
-            'files (--config-file).',
+            f'instances_path {path} is not a directory on this host. This '
+            'command has to read the same configuration files as '
+            'nova-compute (--config-file).',
         )
     reserved = config.reserved_host_disk_mb * MIB
     return host_findings.free_space(path, files.free_bytes(path), reserved)
@@ -99,8 +99,8 @@ def libvirtd(config: Any) -> host_findings.Finding:
     except Unreachable as error:
         return host_findings.Finding(
             host_findings.Level.BAD,
-            f'libvirtd does not answer at {uri}: {error}. Start it, and run '
-            'this as a user who may use it, as root.',
+            f'libvirtd at {uri} does not respond: {error}. Start it, and run '
+            'this command as a user that can access it, such as root.',
         )
     try:
         flags.block_migration_flags(
@@ -121,7 +121,7 @@ def libvirtd(config: Any) -> host_findings.Finding:
     versions = 'libvirt {}, QEMU {}'.format(*map(_dotted, found))
     if defects := _defects(config, *found):
         return defects
-    return host_findings.good(f'{versions}; they take the flags in force.')
+    return host_findings.good(f'{versions} support the flags in use.')
 
 
 def _defects(
@@ -177,10 +177,11 @@ def peer(name: str) -> host_findings.Finding:
     except (Unreachable, OSError) as error:
         return host_findings.Finding(
             host_findings.Level.BAD,
-            f'{uri} does not answer: {error}. See "libvirtd" in the '
-            'administration guide; instances cannot move to that host.',
+            f'{uri} does not respond: {error}. Instances cannot be migrated '
+            'to that host; see "Configuring libvirt" in the administrator '
+            'guide.',
         )
-    return host_findings.good(f'{uri} answers with libvirt {version_}.')
+    return host_findings.good(f'{uri} responds with libvirt {version_}.')
 
 
 def _knock(uri: str) -> None:

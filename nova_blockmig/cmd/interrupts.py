@@ -35,8 +35,8 @@ def gently(tell: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
             raise KeyboardInterrupt
         asked.set()
         tell(
-            'Interrupted: what is under way is finished, nothing new is '
-            'begun. Once more leaves at once.'
+            'Interrupted: waiting for the migrations in progress; no new '
+            'ones are started. Press Ctrl-C again to exit immediately.'
         )
 
     try:

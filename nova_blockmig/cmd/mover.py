@@ -144,7 +144,7 @@ class Mover:
     def _look(self, entry: drain_record.Entry) -> None:
         server = self._cloud.server(entry.id)
         if server is None:
-            self._set(entry, State.GONE, 'it was deleted meanwhile')
+            self._set(entry, State.GONE, 'it has been deleted')
             return
         if server.task:
             self._see(entry)
@@ -186,7 +186,7 @@ class Mover:
             self._waited(entry, 'confirm')
             self._cloud.confirm(entry.id)
         elif self._waited(entry, 'confirm') > _BUSY_PATIENCE:
-            raise operator_errors.No('Nova does not confirm its resize')
+            raise operator_errors.No('Nova did not confirm the cold migration')
 
     def _waited(self, entry: drain_record.Entry, what: str) -> float:
         """Seconds since this was asked first."""
@@ -199,7 +199,7 @@ class Mover:
         entry.destination = entry.attempts[-1].destination = server.host
         entry.status = server.status
         if server.status == 'ERROR':
-            entry.reason = 'it has arrived, but Nova has put it into ERROR'
+            entry.reason = 'it has arrived, but Nova has set it to ERROR'
         self._set(entry, State.MOVED, entry.reason, quiet=True)
         self._tell(journey_text.arrived(entry))
 
@@ -207,7 +207,7 @@ class Mover:
         self, entry: drain_record.Entry, server: servers.Server, reason: str
     ) -> None:
         """Another host may take it; who is in ERROR is left alone."""
-        reason = reason or 'Nova does not say why'
+        reason = reason or 'Nova does not report a reason'
         attempt = entry.attempts[-1]
         attempt.ended = attempt.ended or self._clock.time()
         attempt.reason = entry.reason = reason
@@ -228,7 +228,7 @@ class Mover:
     def _begin(self, entry: drain_record.Entry) -> None:
         server = self._cloud.server(entry.id)
         if server is None:
-            self._set(entry, State.GONE, 'it was deleted meanwhile')
+            self._set(entry, State.GONE, 'it has been deleted')
             return
         if self._task.is_done(server) and not server.task:
             entry.destination = server.host
@@ -266,7 +266,7 @@ class Mover:
         """It is noted first: whoever is killed here has it in the record."""
         if entry.id in self._tried:
             last = self._tried[entry.id][-1]
-            self._tell(f'{entry.name}: not to {last}: {entry.reason}')
+            self._tell(f'{entry.name}: not moved to {last}: {entry.reason}')
         entry.attempts.append(
             drain_record.Attempt(
                 server.host, step.destination, step.way, self._clock.time()

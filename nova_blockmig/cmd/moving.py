@@ -44,46 +44,46 @@ Table = tuple[Sequence[str], Iterable[Sequence[Any]]]
 class Moving(command.Listed):
     """Base of drain and restore."""
 
-    nothing = 'There is nobody to move.'
+    nothing = 'There are no instances to move.'
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """The arguments."""
         parser = super().get_parser(prog_name)
         parser.add_argument(
-            'host', metavar='HOST', help='the compute host, as Nova names it'
+            'host', metavar='HOST', help='Compute host (name in Nova)'
         )
         parser.add_argument(
             '--record',
             type=pathlib.Path,
             metavar='FILE',
-            help='where to remember who was there (default: '
-            'HOST.drain.json in this directory)',
+            help='File that records the progress (default: HOST.drain.json '
+            'in the current directory)',
         )
         parser.add_argument(
             '--max-parallel',
             type=_at_least_one,
             default=2,
             metavar='N',
-            help='how many migrations at once (default: %(default)s); '
-            "max_concurrent_live_migrations of the source's nova-compute "
-            'is a limit too',
+            help='Maximum number of migrations at the same time (default: '
+            '%(default)s); max_concurrent_live_migrations of nova-compute on '
+            'the source applies as well',
         )
         parser.add_argument(
             '--cold',
             action='store_true',
-            help='move those that are shut off as well, by cold migration',
+            help='Also move instances that are shut off, by cold migration',
         )
         parser.add_argument(
-            '--dry-run', action='store_true', help='show the plan, do nothing'
+            '--dry-run', action='store_true', help='Show the plan and exit'
         )
         parser.add_argument(
-            '--yes', action='store_true', help='do not ask before beginning'
+            '--yes', action='store_true', help='Do not ask for confirmation'
         )
         parser.add_argument(
             '--report',
             type=pathlib.Path,
             metavar='FILE.html',
-            help='write a page for the change ticket when it has ended',
+            help='Write an HTML report, for example for a change ticket',
         )
         return parser
 
@@ -103,13 +103,13 @@ class Moving(command.Listed):
         if host not in every:
             known = ', '.join(sorted(every)[:5])
             raise operator_errors.CannotAsk(
-                f'there is no compute host {host!r}; there are: {known}'
+                f'there is no compute host {host!r}; known hosts: {known}'
             )
         if not every[host].up:
             raise operator_errors.No(
-                f'nova-compute on {host} is down, and without it no guest '
-                'can be moved with its local disks; bring it up again '
-                '("evacuate" would build the disks anew, without their data)'
+                f'nova-compute on {host} is down, so no instance can be '
+                'migrated with its local disks: start it again ("evacuate" '
+                'would rebuild the disks without their data)'
             )
         return every[host]
 
@@ -171,7 +171,8 @@ class Moving(command.Listed):
         movers = [step for step in steps if step.moves]
         size = verdict.human(sum(_most(step.server) for step in movers))
         self.screen.say(
-            f'{len(movers)} of {len(steps)} to move, up to {size}{seconds}.'
+            f'{len(movers)} of {len(steps)} instances to move, up to '
+            f'{size}{seconds}.'
         )
 
     def _ask(self, question: str, *, yes: bool) -> None:
@@ -184,11 +185,11 @@ class Moving(command.Listed):
             return
         if not sys.stdin.isatty():
             raise operator_errors.CannotAsk(
-                'nobody is there to confirm the plan; give --yes'
+                'there is no terminal to confirm the plan: use --yes'
             )
         print(f'{question} [y/N] ', end='', file=sys.stderr, flush=True)
         if sys.stdin.readline().strip().lower() not in ('y', 'yes'):
-            raise operator_errors.No('nothing was done')
+            raise operator_errors.No('nothing was changed')
 
     def move(
         self,
@@ -227,8 +228,8 @@ class Moving(command.Listed):
                 self._report(record, parsed_args)
                 if journey.of(State.PLANNED, State.MOVING):
                     self.screen.say(
-                        f'The record is in {path}; the same command goes on '
-                        'from there.'
+                        f'The record is in {path}; run the same command again '
+                        'to resume.'
                     )
             if not stop() and not journey.of(State.FAILED, State.STAYS):
                 journey.ended = clock.time()
@@ -268,7 +269,7 @@ def _time_words(
         return ''
     least, most = map(terminal_text.duration, needed)
     span = least if least == most else f'{least} to {most}'
-    return f', {span} by the migrations of {host} so far'
+    return f', {span} judging by previous migrations of {host}'
 
 
 def _most(server: servers.Server) -> int:
@@ -279,7 +280,5 @@ def _most(server: servers.Server) -> int:
 def _at_least_one(text: str) -> int:
     number = int(text) if text.isdecimal() else 0
     if number < 1:
-        raise argparse.ArgumentTypeError(
-            f'{text!r} is not a whole number of 1 or more'
-        )
+        raise argparse.ArgumentTypeError(f'{text!r} is not a positive integer')
     return number

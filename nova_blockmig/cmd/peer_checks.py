@@ -69,8 +69,8 @@ class Peers:
         except operator_errors.OperatorError as error:
             return host_findings.Finding(
                 host_findings.Level.CARE,
-                f'Not compared: {error}. Give --peer as Nova names the host, '
-                'and switch it to nova-blockmig if it is not yet.',
+                f'Not compared: {error}. Use the name that Nova has for the '
+                'host, and check that it runs nova-blockmig.',
             )
         return host_facts.compare(facts_here.here(), there)
 
@@ -80,7 +80,7 @@ class Peers:
             there, before, after = self._ask(name)
         except operator_errors.OperatorError:
             return host_findings.Finding(
-                host_findings.Level.CARE, 'Not compared, as above.'
+                host_findings.Level.CARE, 'Not compared, see above.'
             )
         return host_facts.clocks(name, before, there.now, after)
 

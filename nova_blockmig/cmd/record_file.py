@@ -113,7 +113,7 @@ def alone(path: pathlib.Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise operator_errors.CannotAsk(
-                f'another nova-blockmig is at work with {path}'
+                f'another nova-blockmig process is using {path}'
             ) from None
         try:
             yield

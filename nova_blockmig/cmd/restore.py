@@ -30,12 +30,12 @@ State = drain_record.State
 
 
 class Restore(moving.Moving):
-    """Bring back the instances that a drain has moved away.
+    """Migrate the instances that were moved by a drain back to the host.
 
-    The compute service is enabled first. Who was deleted meanwhile is left
-    out, and who cannot come back stays where it is, with the reason.
-    Interrupted or killed, the same command goes on where it stopped. The exit
-    code is 0 only if everybody is back.
+    The compute service is enabled first. Instances that have been deleted are
+    skipped, and an instance that cannot be moved back stays where it is, and
+    the reason is shown. If the command is interrupted or killed, run it again
+    to resume. The exit code is 0 only if all instances are back.
     """
 
     def take_action(self, parsed_args: argparse.Namespace) -> moving.Table:
@@ -45,10 +45,14 @@ class Restore(moving.Moving):
         service = self.service(cloud_, host)
         record = record_file.load(path)
         if record is None or record.host != host:
-            what = 'does not exist' if record is None else 'is of another host'
+            what = (
+                'does not exist'
+                if record is None
+                else 'belongs to another host'
+            )
             raise operator_errors.CannotAsk(
-                f'{path} {what}; give --record FILE with the file of '
-                f'"nova-blockmig drain {host}"'
+                f'{path} {what}; specify the record of "nova-blockmig drain '
+                f'{host}" with --record'
             )
         self._check(service)
         task = mover_task.Task(
@@ -59,7 +63,8 @@ class Restore(moving.Moving):
             at_once=parsed_args.max_parallel,
         )
         absent, steps = _plan(cloud_, record, task)
-        if not self.agreed(cloud_, steps, f'Fill {host} again?', parsed_args):
+        question = f'Move the instances back to {host}?'
+        if not self.agreed(cloud_, steps, question, parsed_args):
             return self.plan_table(steps)
         with record_file.alone(path):
             if not service.enabled:
@@ -77,10 +82,10 @@ class Restore(moving.Moving):
         """Who else has disabled it, knows why."""
         if not service.enabled and not service.reason.startswith(drain.REASON):
             raise operator_errors.No(
-                f'the compute service of {service.host} was not disabled by '
-                f'a drain but with the reason {service.reason!r}; enable it '
-                'first, if that is over: openstack compute service set '
-                f'--enable {service.host} nova-compute'
+                f'the compute service of {service.host} was disabled with the '
+                f'reason {service.reason!r}, not by a drain; if that reason '
+                'no longer applies, enable it first: openstack compute '
+                f'service set --enable {service.host} nova-compute'
             )
 
 

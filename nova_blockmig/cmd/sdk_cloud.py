@@ -65,8 +65,8 @@ class SdkCloud:
         if len(named) > 1:
             ids = ', '.join(server.id for server in named[:5])
             raise operator_errors.CannotAsk(
-                f'{len(named)} instances are called {name_or_id!r}; give '
-                f'the id of one: {ids}'
+                f'{len(named)} instances are named {name_or_id!r}; specify '
+                f'the ID of one: {ids}'
             )
         return named[0]
 

@@ -32,9 +32,9 @@ OPTIONS: list[cfg.Opt] = [
         'peer',
         default=[],
         metavar='HOST',
-        help='Another compute host, by the name that Nova has for it and that '
-        'a migration uses: its libvirtd, ports, settings and clock are looked '
-        'at from here. May be given more than once.',
+        help='Another compute host, by its name in Nova, to check from this '
+        'host: its libvirtd, ports, settings and clock. May be given '
+        'more than once.',
     ),
 ]
 

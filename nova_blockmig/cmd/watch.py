@@ -21,10 +21,10 @@ from nova_blockmig.core import terminal_text
 
 
 class Watch(command.Shown):
-    """Show the live migration of an instance until it has ended.
+    """Show the progress of a live migration until it ends.
 
-    The exit code tells of the guest: 0 if it is where it was to go, 1 if it
-    is not.
+    The exit code is 0 if the instance is running on the destination, and 1
+    otherwise.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -33,15 +33,15 @@ class Watch(command.Shown):
         parser.add_argument(
             'server',
             metavar='SERVER',
-            help='name or id of the instance, of any project',
+            help='Instance (name or ID, in any project)',
         )
         parser.add_argument(
             '--wait',
             type=float,
             default=0.0,
             metavar='SECONDS',
-            help='how long to wait for a migration to begin, if none is '
-            'under way (default: not at all)',
+            help='How long to wait for a migration to start, if none is in '
+            'progress (default: do not wait)',
         )
         return parser
 

@@ -102,14 +102,22 @@ class Watcher:
             self._clock.sleep(INTERVAL)
         if not records:
             raise operator_errors.No(
-                f'{server.name} is on {server.host} and never was migrated '
-                'live'
-                + (f'; none began in {patience:.0f} s' if patience else '')
+                f'{server.name} is on {server.host} and has never been '
+                'live-migrated'
+                + (
+                    f'; no migration started within {patience:.0f} s'
+                    if patience
+                    else ''
+                )
             )
         self._screen.say(
             f'No live migration of {server.name} '
-            + (f'began in {patience:.0f} s' if patience else 'is under way')
-            + '; this is the latest one.'
+            + (
+                f'started within {patience:.0f} s'
+                if patience
+                else 'is in progress'
+            )
+            + '; showing the most recent one.'
         )
         return records[0]
 
@@ -175,7 +183,7 @@ class Watcher:
             self._clock.sleep(INTERVAL)
         reason, downtime = '', None
         if server is None:
-            reason = 'the instance was deleted'
+            reason = 'the instance has been deleted'
         elif not migration.completed:
             reason = self._cloud.reason(server.id)
         else:

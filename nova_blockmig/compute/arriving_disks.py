@@ -64,7 +64,7 @@ def accept(
     for info in disk_info:
         announced = arriving.read(info)
         if announced.name in disks:
-            raise errors.DiskRefused(announced.name, 'it is there twice')
+            raise errors.DiskRefused(announced.name, 'it is listed twice')
         note = announced.annotation
         packed = None
         if note is None:

@@ -75,7 +75,11 @@ def marked(
                 _unmark_if_here(host, instance, path)
             except Exception as exc:
                 # It is asked again before a start.
-                LOG.debug('Not known yet: %s', exc, instance=instance)
+                LOG.debug(
+                    'Unable to find out whether the guest has left: %s',
+                    exc,
+                    instance=instance,
+                )
 
 
 def assert_not_left(

@@ -123,8 +123,8 @@ def rolls_back_another(
     if not content or content.get('migration') in (None, data.migration.uuid):
         return False
     LOG.warning(
-        'Leaving %(directory)s as it is: migration %(made_it)s has made it, '
-        'and migration %(other)s is rolled back',
+        'Not removing %(directory)s in the rollback of migration %(other)s: '
+        'it was created by migration %(made_it)s',
         {
             'directory': path,
             'made_it': content['migration'],
@@ -227,7 +227,7 @@ def _needed(
     context = context.elevated()
     host = objects.Instance.get_by_uuid(context, instance.uuid).host
     if not host or host == CONF.host:
-        return f'Nova says that the instance is on {host}'
+        return f'according to Nova the instance is on {host}'
     # An instance is moved by one migration at a time, the newest.
     newest = max(
         objects.MigrationList.get_by_filters(
@@ -242,5 +242,5 @@ def _needed(
         or newest.id != migration.id
         or newest.migration_type != fields.MigrationType.LIVE_MIGRATION
     ):
-        return 'another migration of the instance is under way'
+        return 'another migration of the instance is in progress'
     return None

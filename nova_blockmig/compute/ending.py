@@ -219,7 +219,7 @@ class Monitor:
                 if self._decided:
                     raise
                 LOG.warning(
-                    'Unable to save how far the migration is: %s',
+                    'Unable to save the progress of the migration: %s',
                     exc,
                     instance=instance,
                 )

@@ -106,7 +106,7 @@ def flatten(
     # That a job is gone does not say that it succeeded; the header does.
     if _backing_file(disk):
         raise errors.FlattenFailed(
-            disk.name, 'QEMU ended the job before it was done'
+            disk.name, 'QEMU ended the job before it was complete'
         )
     LOG.info(
         'Flattened %(disk)s in %(seconds).1f s',

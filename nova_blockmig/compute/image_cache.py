@@ -80,8 +80,8 @@ def verify(
         ) from exc
     if found != expected:
         LOG.error(
-            'The base %(path)s differs from the source: %(found)s here, '
-            '%(expected)s there',
+            'The base %(path)s differs from that of the source: digest '
+            '%(found)s on this host, %(expected)s on the source',
             {'path': path, 'found': found, 'expected': expected},
             instance=instance,
         )
@@ -138,7 +138,7 @@ def _read(path: str) -> None:
         digests.CACHE.digest(path, offload.run)
     except OSError as exc:
         # Said by verify(), if it comes to that.
-        LOG.debug('The digest of %s is not known: %s', path, exc)
+        LOG.debug('Unable to compute the digest of %s: %s', path, exc)
 
 
 def to_fetch(
@@ -171,8 +171,8 @@ def to_fetch(
         return capacity.ImageBase(
             0,
             0,
-            unknown=f'image {instance.image_ref} is not cached and Glance '
-            f'cannot be asked for its size: {type(exc).__name__}: {exc}',
+            unknown=f'image {instance.image_ref} is not cached and its size '
+            f'cannot be read from Glance: {type(exc).__name__}: {exc}',
         )
     return _sizes(context, instance, image)
 

@@ -55,7 +55,8 @@ def make(
     if packed.length > virtual_bytes:
         raise errors.PayloadRefused(
             name,
-            f'its content has {packed.length} bytes, the disk {virtual_bytes}',
+            f'its content is {packed.length} bytes long, but the disk '
+            f'{virtual_bytes} bytes',
         )
     try:
         _fill(target, info['type'], packed, virtual_bytes)
@@ -65,7 +66,8 @@ def make(
         raise errors.CannotCreateDisk(target, str(exc)) from exc
     preallocate(instance_dir, info)
     LOG.info(
-        'Created %(disk)s of %(size)d bytes from %(inline)d inline bytes',
+        'Created %(disk)s of %(size)d bytes from %(inline)d bytes of inline '
+        'content',
         {'disk': name, 'size': virtual_bytes, 'inline': len(packed.data)},
         instance=instance,
     )

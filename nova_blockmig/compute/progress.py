@@ -266,5 +266,7 @@ def _save(
 
 def _warn(instance: nova_types.Instance, exc: Exception) -> None:
     LOG.warning(
-        'Unable to save how far the migration is: %s', exc, instance=instance
+        'Unable to save the progress of the migration: %s',
+        exc,
+        instance=instance,
     )

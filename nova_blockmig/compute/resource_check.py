@@ -75,7 +75,7 @@ class ResourceCheck:
         row: nova_types.Row,
         disk_over_commit: bool | None,
     ) -> evaluation.Evaluation:
-        """Whether the instance would fit now. Changes nothing.
+        """Whether the instance would fit now. Has no side effects.
 
         :param row: this host's compute_nodes record.
         """

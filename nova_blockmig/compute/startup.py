@@ -36,7 +36,7 @@ def ending_on_error(host: libvirt_types.Host) -> Iterator[None]:
     Nova's Host starts a thread for connection events that never ends. Python
     waits for it before the process ends if it is a native one, as Nova 34
     has them by default. A nova-compute that cannot start would then stay,
-    neither working nor gone, and nobody would start it again.
+    hung, and nothing would restart it.
 
     :param host: the nova.virt.libvirt.host.Host of the driver.
     """

@@ -160,7 +160,7 @@ def read(info: Mapping[str, Any]) -> DiskAnnotation | None:
     # 'True == 1' in Python, and so in what JSON made of 'true'.
     if type(version) is not int or version not in _NAMES:
         raise BadAnnotation(
-            f'its version is {version!r:.20}, and this host reads '
+            f'its version is {version!r:.20}, but this host supports versions '
             f'{handshake.OLDEST} to {handshake.NEWEST}'
         )
     method = _method(raw, version)
@@ -177,7 +177,7 @@ def read(info: Mapping[str, Any]) -> DiskAnnotation | None:
         return DiskAnnotation(method=method, packed=packed)
     size = raw.get('virtual_bytes')
     if not is_size(size):
-        raise BadAnnotation('its virtual size is not a size')
+        raise BadAnnotation('its virtual size is invalid')
     return DiskAnnotation(
         method=method,
         sealed=Sealed.from_json(raw.get('sealed')),
@@ -192,7 +192,7 @@ def is_size(value: object) -> TypeGuard[int]:
 
 def _key(value: object) -> bytes:
     if not isinstance(value, str) or not _KEY_HEX.fullmatch(value):
-        raise BadAnnotation('a key of its content is not a key')
+        raise BadAnnotation('its content has an invalid key')
     return bytes.fromhex(value)
 
 
@@ -201,4 +201,4 @@ def _method(raw: Mapping[str, Any], version: int) -> model.TransferMethod:
     for method, name in names.items():
         if raw.get(key) == name:
             return method
-    raise BadAnnotation('it does not say how the disk is transferred')
+    raise BadAnnotation('it does not specify how the disk is transferred')

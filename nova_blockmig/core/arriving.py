@@ -74,14 +74,16 @@ def assert_readable(text: str | None) -> None:
     Before Nova reads it as if it were, and makes a directory for it.
 
     :param text: JSON; None if there is no disk to make.
-    :raises errors.Refused: as :func:`read`, or it is no list.
+    :raises errors.Refused: as :func:`read`, or it is not a list.
     """
     if text is None:
         return
     try:
         infos = json.loads(text)
     except (TypeError, ValueError, RecursionError) as exc:
-        raise errors.DiskRefused('the disk info', 'it is not JSON') from exc
+        raise errors.DiskRefused(
+            'the disk info', 'it is not valid JSON'
+        ) from exc
     if infos == {}:
         return  # to Nova as good as an empty list
     if not isinstance(infos, list):
@@ -101,7 +103,7 @@ def read(info: object) -> Announced:
     name = os.path.basename(info['path'])
     if not _NAME.fullmatch(name):
         raise errors.DiskRefused(
-            repr(name[:40]), 'Nova gives no local disk this name'
+            repr(name[:40]), 'Nova does not use this name for a local disk'
         )
     if info.get('type') not in _TYPES:
         raise errors.DiskRefused(name, 'its format is neither qcow2 nor raw')
@@ -171,15 +173,16 @@ def assert_inline_sizes(
         if virtual_bytes > most:
             raise errors.DiskRefused(
                 name,
-                f'its virtual size is {virtual_bytes} bytes, and the flavor '
-                f'and [blockmig] max_inline_bytes allow {most} here',
+                f'its virtual size is {virtual_bytes} bytes, but the flavor '
+                f'and [blockmig] max_inline_bytes allow at most {most} bytes '
+                'on this host',
             )
     total = sum(packed for _, packed in sizes.values())
     if total > limit:
         raise errors.DiskRefused(
             ', '.join(sizes),
             f'{total} bytes of inline content exceed [blockmig] '
-            f'max_inline_bytes, which is {limit} here',
+            f'max_inline_bytes, which is {limit} on this host',
         )
 
 
@@ -192,7 +195,7 @@ def _virtual_bytes(
     if note is not None and note.virtual_bytes is not None:
         size = note.virtual_bytes
     if not annotation.is_size(size):
-        raise errors.DiskRefused(name, 'its virtual size is not a size')
+        raise errors.DiskRefused(name, 'its virtual size is invalid')
     return size
 
 

@@ -45,9 +45,9 @@ _LIVE = ('active', 'paused')
 Time = Callable[[str, int, int], travel_time.Estimate | None]
 """Host, bytes that travel and bytes that libvirt counts -> how long."""
 _BY_RECORD = (
-    'it runs the in-tree driver, or an older nova-blockmig: only its record '
-    'was looked at, which has neither reserved_host_disk_mb nor the image '
-    'cache'
+    'it runs the in-tree driver or an older nova-blockmig; only its compute '
+    'node record was evaluated, which has neither reserved_host_disk_mb nor '
+    'the image cache'
 )
 
 
@@ -158,15 +158,17 @@ def _reasons(
     """Why not, the room aside."""
     if server.status not in _LIVE:
         yield (
-            f'the instance is {server.status}: only one that is active or '
-            'paused moves live'
+            f'the instance is {server.status}: only active and paused '
+            'instances can be live-migrated'
         )
     elif server.task:
-        yield f'Nova is busy with the instance: {server.task}'
+        yield (
+            f'another operation is in progress on the instance: {server.task}'
+        )
     if source.refusal:
         yield source.refusal
     if there.host == source.host:
-        yield 'the instance is there'
+        yield 'the instance is already on this host'
     elif there.images_type not in ('', source.images_type):
         yield str(
             errors.ImagesTypeDiffers(
@@ -223,7 +225,7 @@ def about_source(
             f'({verdict.human(disk.allocated_bytes)} allocated)'
         )
         if disk.backing_file:
-            line += f', on {disk.backing_file.rpartition("/")[2]}'
+            line += f', backing file {disk.backing_file.rpartition("/")[2]}'
         yield line
         inline = (
             f', {verdict.human(disk.inline_bytes)}'
@@ -233,14 +235,15 @@ def about_source(
         yield f'    {disk.method}{inline}: {disk.reason}'
     memory = verdict.human(server.memory_mb * 2**20)
     yield (
-        f'{verdict.human(source.travel_bytes)} of disks and up to {memory} '
-        'of memory travel.'
+        f'{verdict.human(source.travel_bytes)} of disk data and up to '
+        f'{memory} of memory will be transferred.'
     )
     if source.total_bytes > 1.1 * source.travel_bytes:
         total = verdict.human(source.total_bytes)
         yield (
-            f'libvirt and Nova will show {total} of disks: they count '
-            'zeroes, of which only a mark travels.'
+            f'libvirt and Nova will report {total} for the disks, because '
+            'they count zeroes in full although hardly any data is sent for '
+            'them.'
         )
     for defect in _defects(source, server):
         yield f'{defect.sentence()}.'
@@ -250,7 +253,7 @@ def about_destination(
     source: dry_run.Source, there: dry_run.Destination
 ) -> Iterator[str]:
     """What one destination has, and the flags in force."""
-    yield f'{there.host}, by its compute node record:'
+    yield f'{there.host}, from its compute node record:'
     for column, value in there.record.items():
         yield f'  {column}: {"unknown" if value is None else value}'
     for row in dry_run.judge('', source, there).rows:

@@ -150,7 +150,7 @@ class Packed:
             raise BadPayload('it is truncated')
         version, length, sha256 = _HEADER.unpack_from(raw)
         if version != VERSION or length > _MAX_LENGTH:
-            raise BadPayload('its header is not one that this host reads')
+            raise BadPayload('its header is not supported by this host')
         return cls(version, length, raw[_HEADER.size :], sha256.hex())
 
 
@@ -214,15 +214,15 @@ def unpack(packed: Packed) -> Iterator[blocks.Extent]:
     while head := stream.read(_OFFSET_BYTES):
         offset = int.from_bytes(head, 'big')
         if len(head) < _OFFSET_BYTES or offset % blocks.BLOCK:
-            raise BadPayload('it holds a malformed record')
+            raise BadPayload('it contains a malformed record')
         if not following <= offset < packed.length:
-            raise BadPayload('it holds a record out of place')
+            raise BadPayload('it contains a record at an invalid offset')
         size = min(blocks.BLOCK, packed.length - offset)
         block = stream.read(size)
         if len(block) < size:
             raise BadPayload('it is truncated')
         if block == blocks.ZEROS[:size]:
-            raise BadPayload('it holds a record of nothing')
+            raise BadPayload('it contains an empty record')
         sha256.update(head)
         sha256.update(block)
         following = offset + blocks.BLOCK
@@ -257,7 +257,7 @@ class _Inflater:
     def close(self) -> None:
         """Make sure that nothing follows the stream."""
         if self._inflate.unused_data or self._taken < len(self._data):
-            raise BadPayload('something follows its end')
+            raise BadPayload('it has trailing data')
 
     def _take(self) -> bytes:
         # zlib copies what it could not use yet on every call, so it is not

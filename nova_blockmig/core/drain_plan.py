@@ -29,7 +29,7 @@ _NOWHERE = (
     'must be flattened on the source',
     'could not be flattened on the source',
     'a migration would lose',
-    'here paused and was not resumed',
+    'here paused and has not been resumed',
     'cannot be migrated: ',
     'install nova-blockmig on ',
 )
@@ -106,15 +106,15 @@ def _choose(
         return max(fitting, key=_spare).host, ''
     if not missing:
         return '', (
-            'every other host was tried'
+            'all other hosts have been tried'
             if tried
-            else 'there is no other compute host that is up and enabled'
+            else 'no other compute host is up and enabled'
         )
     lacking = [f'{host} lacks {of}' for host, of in sorted(missing.items())]
     more = len(lacking) - _NAMED
     if more > 0:
-        lacking[_NAMED:] = [f'and so on for {more} more']
-    return '', 'no host has room: ' + ', '.join(lacking)
+        lacking[_NAMED:] = [f'and {more} more']
+    return '', 'no host has enough free resources: ' + ', '.join(lacking)
 
 
 def _spare(room: servers.Room) -> tuple[float, float, list[int]]:

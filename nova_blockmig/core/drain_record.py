@@ -145,9 +145,11 @@ def from_json(text: str) -> Record:
     """
     content = json.loads(text)
     if not isinstance(content, dict) or 'version' not in content:
-        raise ValueError('it is not a record of a drain')
+        raise ValueError('it is not a drain record')
     if content.pop('version') != VERSION:
-        raise ValueError('it was written by another version of nova-blockmig')
+        raise ValueError(
+            'it was written by a different version of nova-blockmig'
+        )
     try:
         restore = content.pop('restore')
         return Record(

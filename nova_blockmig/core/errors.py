@@ -108,7 +108,7 @@ class WouldBeLost(Refused):
         super().__init__(
             f'a migration would lose {", ".join(things)}: delete what is no '
             'longer needed with the program that created it, or move the '
-            'instance in another way'
+            'instance by another method'
         )
 
 
@@ -119,9 +119,10 @@ class MachineTypeTooNew(Refused):
         self.machine = machine
         super().__init__(
             f'the guest has the machine type {machine}, which the older QEMU '
-            'of the destination does not have: choose a destination whose '
-            'QEMU is not older; or set [libvirt] hw_machine_type on this host '
-            'to one that both have, and stop and start the instance'
+            'on the destination does not support: choose a destination with '
+            'the same or a newer QEMU, or set [libvirt] hw_machine_type on '
+            'this host to a type that both hosts support, and stop and start '
+            'the instance'
         )
 
 
@@ -134,8 +135,8 @@ class NoSpaceToFlatten(Refused):
         self.need, self.free = need, free
         super().__init__(
             f'{", ".join(disks)} must be flattened on the source first, '
-            f'which may take {verdict.human(need)} in {path}, where '
-            f'{verdict.human(free)} are free'
+            f'which may take {verdict.human(need)} in {path}, where only '
+            f'{verdict.human(free)} is free'
         )
 
 
@@ -156,9 +157,9 @@ class PayloadRefused(Refused):
     def __init__(self, disk: str, reason: str) -> None:
         self.disk = disk
         super().__init__(
-            f'what the source sent for {disk} cannot be used: {reason}; '
-            'it was discarded: try again, and check the message bus '
-            'and that both hosts run the same nova-blockmig'
+            f'the data that the source sent for {disk} cannot be used and was '
+            f'discarded: {reason}; try again, and check the message bus and '
+            'that both hosts run the same release of nova-blockmig'
         )
 
 
@@ -203,8 +204,8 @@ class DestinationRestarted(Refused):
         self.disk = disk
         super().__init__(
             f'the content of {disk} was encrypted for another nova-compute '
-            'process: the one of the destination was restarted since the '
-            'check; try again'
+            'process: nova-compute on the destination was restarted after '
+            'the check; try again'
         )
 
 
@@ -214,7 +215,7 @@ class DestinationKey(Refused):
     def __init__(self) -> None:
         super().__init__(
             'the destination sent an invalid public key: check the message '
-            'bus and the installed nova-blockmig on the destination'
+            'bus and the installation of nova-blockmig on the destination'
         )
 
 
@@ -255,10 +256,10 @@ class GuestHasLeft(Refused):
         self.host, self.destination = host, destination
         where = destination or 'another host'
         super().__init__(
-            f'the guest was moved from {host} to {where} while nova-compute '
-            f'did not run, and the disks on {host} are old: it is not '
-            'started from them; see "Nova and libvirt disagree" in the '
-            'documentation of nova-blockmig'
+            f'the guest was migrated from {host} to {where} while '
+            f'nova-compute was not running, so its disks on {host} are out of '
+            'date and it is not started from them; see "Nova and libvirt '
+            'disagree" in the documentation of nova-blockmig'
         )
 
 
@@ -269,9 +270,10 @@ class NeverResumed(Refused):
         self.instance = instance
         self.disks = tuple(disks)
         super().__init__(
-            f'instance {instance} arrived here paused and was not resumed '
-            'since; QEMU before 10.0 crashes when such a guest is migrated '
-            f'again and has disks that are not copied ({", ".join(disks)}): '
+            f'instance {instance} arrived here paused and has not been '
+            'resumed since; QEMU before 10.0 crashes when such a guest is '
+            'migrated again and has disks that are not copied '
+            f'({", ".join(disks)}): '
             'unpause it before the migration, and pause it again if needed'
         )
 

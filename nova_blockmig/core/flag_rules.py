@@ -79,8 +79,8 @@ RULES = (
     Rule(
         'TUNNELLED',
         Say.REFUSED,
-        'cannot carry disks: use [libvirt] live_migration_with_native_tls '
-        'to encrypt migrations',
+        'cannot be used for copying disks: use [libvirt] '
+        'live_migration_with_native_tls to encrypt migrations',
     ),
     Rule(
         'PERSIST_DEST',
@@ -103,7 +103,7 @@ RULES = (
     Rule(
         'NON_SHARED_DISK',
         Say.LISTED,
-        'copies each disk with all that is under it',
+        'copies each disk together with its backing files',
     ),
     Rule('NON_SHARED_INC', Say.LISTED, 'copies the overlay of each disk'),
     Rule(
@@ -114,8 +114,8 @@ RULES = (
     Rule(
         'UNSAFE',
         Say.REFUSED,
-        'switches off the check by which libvirt notices disks that nobody '
-        'copies',
+        'disables the check by which libvirt detects disks that are not '
+        'copied',
     ),
     Rule(
         'OFFLINE',
@@ -131,7 +131,7 @@ RULES = (
     Rule(
         'ABORT_ON_ERROR',
         Say.ALLOWED,
-        'ends the migration if a disk of the guest fails meanwhile',
+        'aborts the migration if an I/O error occurs on a disk of the guest',
     ),
     _nova('AUTO_CONVERGE', 'live_migration_permit_auto_converge'),
     Rule(
@@ -145,8 +145,8 @@ RULES = (
     Rule(
         'NON_SHARED_SYNCHRONOUS_WRITES',
         Say.ALLOWED,
-        'makes the guest wait until its writes are on the destination, so '
-        'that copying the disks always comes to an end',
+        'makes guest writes wait until they are on the destination too, so '
+        'that the copy of the disks always completes',
         libvirt=8000000,
     ),
     Rule(

@@ -186,7 +186,10 @@ def _forbidden(
         if rule.say is Say.REFUSED:
             yield Problem(rule.flag, rule.reason)
         elif rule.say is Say.NOVA and not on:
-            yield Problem(rule.flag, f'{rule.reason}, and is not in use here')
+            yield Problem(
+                rule.flag,
+                f'{rule.reason}, which is not in effect on this host',
+            )
         elif versions.libvirt < rule.libvirt:
             yield _too_old(rule, 'libvirt', rule.libvirt, versions.libvirt)
         elif versions.qemu < rule.qemu:
@@ -226,13 +229,13 @@ def _conflicting(names: Sequence[str], used: set[str]) -> Iterator[Problem]:
     if tunnelled in used and tunnelled not in names:
         yield Problem(
             '[libvirt] live_migration_tunnelled',
-            'is enabled, and tunnelled migrations cannot carry disks: '
-            'disable it, or remove this option',
+            'is enabled, but tunnelled migrations cannot copy disks: disable '
+            'it, or remove this option',
         )
     for first, second, needed in _CONFLICTS:
         one, other = PREFIX + first, PREFIX + second
         if one in used and (other not in used) == needed:
-            word = 'is not used without' if needed else 'does not go with'
+            word = 'requires' if needed else 'cannot be combined with'
             yield Problem(one, f'{word} {other}{_switches(names, one, other)}')
 
 
@@ -252,15 +255,15 @@ def cautions(bits: int, known: Mapping[str, int]) -> tuple[str, ...]:
     if PREFIX + 'LIVE' not in used:
         found.append(
             'Block migrations run without VIR_MIGRATE_LIVE: each guest is '
-            'paused from the moment that its disks are copied until its '
-            'memory is copied too. Add VIR_MIGRATE_LIVE to '
-            'block_migration_flag to keep guests running.'
+            'paused after its disks are copied, until its memory has been '
+            'copied. Add VIR_MIGRATE_LIVE to block_migration_flag to keep '
+            'guests running.'
         )
     if PREFIX + 'TUNNELLED' in used:
         found.append(
-            'Every block migration of local disks will be refused by '
-            'libvirt: [libvirt] live_migration_tunnelled is enabled, and '
-            'tunnelled migrations cannot carry disks. Use [libvirt] '
+            'libvirt will refuse every block migration of local disks: '
+            '[libvirt] live_migration_tunnelled is enabled, and tunnelled '
+            'migrations cannot copy disks. Use [libvirt] '
             'live_migration_with_native_tls instead.'
         )
     return tuple(found)

@@ -36,7 +36,7 @@ class HostFacts:
     :ivar version: of nova-blockmig.
     :ivar payloads: the oldest and the newest form of the message between two
         hosts that it understands.
-    :ivar free_bytes: None if instances_path cannot be looked at.
+    :ivar free_bytes: None if instances_path cannot be accessed.
     :ivar now: its clock.
     """
 
@@ -70,8 +70,8 @@ def compare(here: HostFacts, there: HostFacts) -> host_findings.Finding:
     if not found:
         return host_findings.good(
             f'{there.host} has the same images_type, instances_path, '
-            f'config_drive_format and releases; '
-            f'{verdict.human(there.free_bytes or 0)} are free there.'
+            'config_drive_format and releases; '
+            f'{verdict.human(there.free_bytes or 0)} is free there.'
         )
     return host_findings.Finding(
         max(finding.level for finding in found),
@@ -88,51 +88,55 @@ def _differences(
     ):
         yield _bad(
             f'nova-blockmig {here.version} on {one} and {there.version} on '
-            f'{other} have no form of their message in common: every '
-            'migration is refused. Install the newer one on both.'
+            f'{other} have no protocol version in common, so each treats the '
+            'other as a host with the in-tree driver: disks are flattened, '
+            'and instances with a config drive are refused. Install the '
+            'newer release on both hosts.'
         )
     elif here.version != there.version:
         yield _care(
             f'{one} runs nova-blockmig {here.version} and {other} '
-            f'{there.version}. They understand each other; finish the upgrade.'
+            f'{there.version}. The two are compatible; complete the upgrade.'
         )
     if here.nova.split('.')[0] != there.nova.split('.')[0]:
         yield _care(
             f'{one} runs Nova {here.nova} and {other} Nova {there.nova}. '
-            'Finish the upgrade.'
+            'Complete the upgrade.'
         )
     if here.images_type != there.images_type:
         yield _bad(
             f'[libvirt] images_type is {here.images_type} on {one} and '
             f'{there.images_type} on {other}: every block migration is '
-            'refused. Set the same on every host; instances that exist keep '
-            'the disks that they have.'
+            'refused. Set the same value on all hosts; existing instances '
+            'keep their disks as they are.'
         )
     if here.instances_path != there.instances_path:
         yield _bad(
             f'instances_path is {here.instances_path} on {one} and '
-            f'{there.instances_path} on {other}: libvirt looks for the disks '
-            'where the source has them. Set the same on every host.'
+            f'{there.instances_path} on {other}: libvirt expects the disks at '
+            'the same path on both hosts. Set the same value on all hosts.'
         )
     if here.config_drive_format != there.config_drive_format:
         yield _care(
             f'config_drive_format is {here.config_drive_format} on {one} and '
             f'{there.config_drive_format} on {other}: a config drive that is '
-            'made anew there is of the other kind. Set the same on every host.'
+            'rebuilt there will have the other format. Set the same value on '
+            'all hosts.'
         )
 
 
 def _room(there: HostFacts) -> Iterator[host_findings.Finding]:
     if there.free_bytes is None:
         yield _bad(
-            f'instances_path {there.instances_path} cannot be looked at on '
-            f'{there.host}. Mount it, or mend its rights.'
+            f'instances_path {there.instances_path} cannot be accessed on '
+            f'{there.host}. Mount it, or correct its permissions.'
         )
     elif there.free_bytes <= there.reserved_bytes:
         yield _care(
-            f'{verdict.human(there.free_bytes)} are free on {there.host}, and '
-            f'reserved_host_disk_mb keeps '
-            f'{verdict.human(there.reserved_bytes)}: no instance can come.'
+            f'Only {verdict.human(there.free_bytes)} is free on {there.host}, '
+            'and reserved_host_disk_mb reserves '
+            f'{verdict.human(there.reserved_bytes)}: no instance can be '
+            'migrated to that host.'
         )
 
 
@@ -153,8 +157,8 @@ def clocks(
     if abs(skew) - doubt <= _SKEW:
         return host_findings.good(f'{told}.')
     return _care(
-        f'{told}. Synchronize the clocks (NTP): services are taken to be down '
-        'and records are in the wrong order.'
+        f'{told}. Synchronize the clocks (NTP): otherwise services appear to '
+        'be down and records are in the wrong order.'
     )
 
 
@@ -168,7 +172,7 @@ def ports(
     name = f'{range_[0]} to {range_[1]}'
     if not silent:
         return host_findings.good(
-            f'Ports {name} of {host} can be reached; no firewall drops them.'
+            f'Ports {name} of {host} are reachable; no firewall drops them.'
         )
     which = (
         'None'
@@ -177,8 +181,9 @@ def ports(
     )
     verb = 'answers' if which == 'None' else 'do not answer'
     return _bad(
-        f'{which} of the ports {name} of {host} {verb}: memory and disks go '
-        'through them. Open them in its firewall for the other compute hosts.'
+        f'{which} of the ports {name} of {host} {verb}: memory and disks are '
+        f'sent to them. Open them in the firewall of {host} for the other '
+        'compute hosts.'
     )
 
 

@@ -51,9 +51,9 @@ def driver(configured: str | None) -> Finding:
         return good(f'compute_driver is {DRIVER}.')
     return Finding(
         Level.CARE,
-        f'compute_driver is {configured}: block migrations are those of '
-        f"Nova's own driver. Set compute_driver = {DRIVER} in [DEFAULT] and "
-        'restart nova-compute.',
+        f'compute_driver is {configured}: block migrations use the in-tree '
+        f'driver. Set compute_driver = {DRIVER} in [DEFAULT] and restart '
+        'nova-compute.',
     )
 
 
@@ -61,13 +61,13 @@ def images_type(effective: str) -> Finding:
     """Where the disks are; the destination must have the same."""
     if effective in _FILE_BACKENDS:
         return good(
-            f'[libvirt] images_type is {effective}; it has to be the same '
-            'on every host.'
+            f'[libvirt] images_type is {effective}; it must be the same on '
+            'all hosts.'
         )
     return Finding(
         Level.CARE,
-        f'[libvirt] images_type is {effective}: disks outside files are '
-        'left to Nova, and nova-blockmig changes nothing for them.',
+        f'[libvirt] images_type is {effective}: nova-blockmig handles only '
+        'disks that are files and leaves all others to Nova.',
     )
 
 
@@ -80,12 +80,12 @@ def transport(scheme: str, uri: str, *, native_tls: bool) -> Finding:
     if native_tls:
         return good(f'{uri} for libvirt, and TLS for memory and disks.')
     clear = uri.startswith('qemu+tcp:')
-    what = 'libvirt, memory and disks' if clear else 'memory and disks'
+    what = 'libvirt, memory and disk' if clear else 'memory and disks'
     return Finding(
         Level.CARE,
-        f'{uri}: {what} travel unencrypted. Use a network of their own '
-        '(live_migration_inbound_addr), or set live_migration_with_native_tls '
-        'and install certificates.',
+        f'{uri}: {what} traffic is not encrypted. Use a dedicated network '
+        '(live_migration_inbound_addr), or set '
+        'live_migration_with_native_tls and install certificates.',
     )
 
 
@@ -94,14 +94,14 @@ def free_space(path: str, free: int, reserved: int) -> Finding:
 
     :param reserved: ``reserved_host_disk_mb``, in bytes.
     """
-    told = f'{verdict.human(free)} are free in {path}'
+    told = f'{verdict.human(free)} is free in {path}'
     if free > reserved:
-        return good(f'{told}, {verdict.human(reserved)} of it reserved.')
+        return good(f'{told}, of which {verdict.human(reserved)} is reserved.')
     return Finding(
         Level.CARE,
-        f'{told}, and reserved_host_disk_mb keeps '
-        f'{verdict.human(reserved)}: no instance can come. Free some space, '
-        'or move instances away.',
+        f'{told}, but reserved_host_disk_mb reserves '
+        f'{verdict.human(reserved)}: no instance can be migrated to this '
+        'host. Free some space, or move instances away.',
     )
 
 
@@ -114,9 +114,9 @@ def config_drive(*, iso9660: bool, forced: bool, inline_bytes: int) -> Finding:
         level = Level.BAD if forced else Level.CARE
         return Finding(
             level,
-            'config drives are iso9660 and nothing may travel in the '
-            'message: instances that have one are refused. Raise the option '
-            'of [blockmig] that limits it above 0.',
+            'config drives are iso9660 and [blockmig] max_inline_bytes is 0: '
+            'instances with a config drive are refused. Set max_inline_bytes '
+            'to a value above 0.',
         )
     kind = 'iso9660' if iso9660 else 'vfat'
-    return good(f'config drives are {kind}, and can move.')
+    return good(f'config drives are {kind} and can be migrated.')

@@ -43,14 +43,14 @@ def summary(journey: drain_record.Journey) -> str:
     """How many are where, in one clause."""
     counts = drain_record.totals(journey.entries.values())
     found = ', '.join(f'{number} {state}' for state, number in counts.items())
-    return found or 'nobody is there'
+    return found or 'no instances'
 
 
 def _state(
     migration: migration_progress.Migration | None, columns: int
 ) -> str:
     if migration is None:
-        return 'asked for'
+        return 'requested'
     phase = migration_progress.phase(migration)
     total = migration.all
     if not total.total:

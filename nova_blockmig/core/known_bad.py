@@ -41,7 +41,7 @@ class When(enum.StrEnum):
         '[blockmig] block_migration_flag'
     )
     TLS = 'with [libvirt] live_migration_with_native_tls = true'
-    PAUSED = 'when a guest that arrived paused migrates again'
+    PAUSED = 'when a guest that arrived paused is migrated again'
     INCOMING = 'on the destination, while a guest arrives'
 
 
@@ -118,8 +118,8 @@ TABLE: tuple[KnownBad, ...] = (
         fixed_in=((10, 0, 11),),
         when=When.FLATTEN,
         action=Action.WARN_THEN,
-        consequence='a discard by the guest that meets a write during the '
-        'flattening may corrupt the qcow2 disk',
+        consequence='a discard by the guest that coincides with a write '
+        'during the flattening may corrupt the qcow2 disk',
         remedy='install a QEMU that has the fix, or pause the instance while '
         'it is flattened',
         source='QEMU commit "qcow2: Fix corruption on discard during write '
@@ -132,8 +132,8 @@ TABLE: tuple[KnownBad, ...] = (
         fixed=(11, 0, 0),
         when=When.SYNCHRONOUS_WRITES,
         action=Action.REFUSE_START,
-        consequence='a short write of zeroes by the guest ends QEMU, and '
-        'with it the guest',
+        consequence='a short write of zeroes by the guest makes QEMU abort, '
+        'which ends the guest',
         remedy='remove the flag, or install a QEMU that has the fix',
         source='QEMU commit 4a7b1bd18d',
     ),
@@ -144,8 +144,8 @@ TABLE: tuple[KnownBad, ...] = (
         fixed=(10, 0, 0),
         when=When.PAUSED,
         action=Action.REFUSE_MIGRATION,
-        consequence='QEMU ends on both hosts if the guest has a disk that is '
-        'not copied: a config drive, a volume or UEFI firmware',
+        consequence='QEMU crashes on both hosts if the guest has a disk that '
+        'is not copied: a config drive, a volume or UEFI firmware',
         remedy='unpause the instance before the migration',
         source='measured with QEMU 7.2; bdrv_inactivate_recurse',
     ),
@@ -169,8 +169,8 @@ TABLE: tuple[KnownBad, ...] = (
         when=When.INCOMING,
         action=Action.WARN,
         consequence='reading the XML of the incoming domain may time out, so '
-        'that the compute node record is not updated until the guest has '
-        'arrived',
+        'that the compute node record is not updated until the '
+        'guest has arrived',
         remedy='install libvirt 11.5.0 or later',
         source='release notes of libvirt 11.5.0',
     ),

@@ -152,13 +152,13 @@ def _plan(
     if not disk.file:
         return by(
             model.TransferMethod.REFUSE,
-            'it is a block device of the source host (images_type = lvm), '
-            'which block migration cannot make on the destination',
+            'it is a block device on the source host (images_type = lvm), '
+            'which block migration cannot create on the destination',
         )
     if not disk.readable:
         return by(
             model.TransferMethod.REFUSE,
-            'its qcow2 header asks for encryption or an external data file',
+            'its qcow2 header specifies encryption or an external data file',
         )
     if disk.read_only:
         return _plan_read_only(disk, facts, inlined)

@@ -58,10 +58,10 @@ def page(record: drain_record.Record, now: float) -> str:
         '<meta name="viewport" content="width=device-width">',
         f'<title>{title}</title><style>{_STYLE}</style></head><body>',
         f'<h1>{title}</h1>',
-        *_journey('Emptying', record.drain, now),
+        *_journey('Drain', record.drain, now),
     ]
     if record.restore is not None:
-        parts += _journey('Filling again', record.restore, now)
+        parts += _journey('Restore', record.restore, now)
     parts.append(f'<p>Written on {_moment(now)}.</p></body></html>')
     return '\n'.join(parts) + '\n'
 
@@ -72,7 +72,7 @@ def _journey(
     end = f'ended {_moment(journey.ended)}' if journey.ended else 'not ended'
     yield f'<h2>{title}</h2>'
     yield (
-        f'<p>Begun {_moment(journey.began)}, {end}: '
+        f'<p>Started {_moment(journey.began)}, {end}: '
         f'{html.escape(journey_text.summary(journey))}.</p>'
     )
     yield from _table(journey.entries.values())

@@ -97,15 +97,17 @@ class Way(enum.StrEnum):
 
 
 _ADVICE: Mapping[str, str] = {
-    'SUSPENDED': 'it is suspended: resume it, and it can move live',
-    'RESCUE': 'it is in rescue mode: unrescue it, and it can move live',
+    'SUSPENDED': 'it is suspended: resume it to move it live',
+    'RESCUE': 'it is in rescue mode: unrescue it to move it live',
     'ERROR': (
-        'it is in ERROR: see its fault, then "openstack server set '
-        '--state active" if its guest runs'
+        'it is in ERROR: look at its fault and, if the guest is running, use '
+        '"openstack server set --state active"'
     ),
-    'VERIFY_RESIZE': 'its resize waits: confirm or revert it',
-    'SHELVED': 'it is shelved: "openstack server shelve offload" frees it',
-    'SOFT_DELETED': 'it is soft-deleted: delete it with --force or restore it',
+    'VERIFY_RESIZE': 'a resize is pending: confirm or revert it',
+    'SHELVED': 'it is shelved: "openstack server shelve --offload" removes '
+    'it from the host',
+    'SOFT_DELETED': 'it is soft-deleted: restore it, or delete it with '
+    '--force',
 }
 
 
@@ -115,7 +117,7 @@ def way(server: Server, *, cold: bool) -> tuple[Way, str]:
     :param cold: whether those that are shut off may move cold.
     """
     if server.task:
-        return Way.WAITS, f'Nova is busy with it: {server.task}'
+        return Way.WAITS, f'another operation is in progress: {server.task}'
     if server.status in ('ACTIVE', 'PAUSED'):
         return Way.LIVE, ''
     if server.status == 'SHUTOFF':
@@ -130,11 +132,10 @@ def _shut_off(server: Server, *, cold: bool) -> tuple[Way, str]:
         # anew where its cache has none.
         return Way.STAYS, (
             'it is shut off and has an ephemeral disk, which a cold '
-            'migration may damage: start it, and it can move live'
+            'migration could damage: start it to move it live'
         )
     if not cold:
         return Way.STAYS, (
-            'it is shut off: --cold moves it, or start it, and it can move '
-            'live'
+            'it is shut off: start it to move it live, or use --cold'
         )
     return Way.COLD, ''

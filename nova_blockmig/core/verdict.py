@@ -55,7 +55,7 @@ class Row:
 
     @property
     def fits(self) -> bool:
-        """Nothing fits anywhere; an unknown amount fits nothing else."""
+        """A need of zero always fits; an unknown amount fits nothing else."""
         if not self.need_bytes:
             return True
         there = self.available.bytes

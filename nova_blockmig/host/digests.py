@@ -93,8 +93,7 @@ class DigestCache:
     ) -> str:
         """The digest of a file, computed if it is not known.
 
-        Who asks for a file that somebody else is reading waits for the
-        result of that.
+        Concurrent callers share one computation.
 
         :param run: calls the function that reads, for callers that must not
             block their own thread by it. Locks are taken outside of it.
@@ -117,8 +116,8 @@ class DigestCache:
             _store(self._state_file, digests, self._limit)
         except OSError as exc:
             LOG.warning(
-                'The digests of base images cannot be kept in %(path)s, and '
-                'will be computed again after a restart: %(reason)s',
+                'Unable to store the digests of base images in %(path)s; '
+                'they will be computed again after a restart: %(reason)s',
                 {'path': self._state_file, 'reason': exc},
             )
 
@@ -152,7 +151,7 @@ def _load(path: str) -> dict[identity.Key, str]:
         return {}
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as exc:
         LOG.warning(
-            'The digests in %(path)s are not used: %(reason)s',
+            'Ignoring the digests in %(path)s: %(reason)s',
             {'path': path, 'reason': exc},
         )
         return {}

@@ -65,8 +65,7 @@ class Remembered(Generic[T]):
     ) -> T:
         """The result for a file, found out if it is not known.
 
-        Who asks for a file that somebody else is at waits for the result of
-        that.
+        Concurrent callers share one computation.
 
         :param run: calls find, for callers that must not block their own
             thread by it. Locks are taken outside of it.

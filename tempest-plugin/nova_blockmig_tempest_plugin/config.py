@@ -42,7 +42,7 @@ OPTIONS = [
                 'and reports on its serial console.',
             ),
         ],
-        help='How the tests learn what became of the disks.',
+        help='How the tests verify the content of the disks.',
     ),
     cfg.StrOpt(
         'console_report',

@@ -51,8 +51,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument(
         '--name',
         default=layouts.default_name(),
-        help='the lab that is meant, of several side by side (default: '
-        '$LABCTL_NAME or %(default)s)',
+        help='name of the lab (default: $LABCTL_NAME or %(default)s)',
     )
     top.add_argument(
         '--debug',

@@ -12,7 +12,7 @@
 
 """What of Nova we override or call beyond what Nova promises to anybody.
 
-Nova keeps a driver's inside free to change. Whatever of it we stand on is
+nova-blockmig relies on private interfaces of Nova. Each of them is
 listed here, and nowhere else: ``tools/nova-contract RELEASE --names`` and a
 unit test look each name up in Nova's source, and a test reads our own code
 and fails if it uses a private name, overrides a method or calls a function

@@ -74,7 +74,7 @@ class EveryStateTest(operating.OperatingBase):
             self.results(),
         )  # fmt: skip
         reasons = self.results('reason')
-        self.assertIn('--cold moves it', reasons['off'])
+        self.assertIn('use --cold', reasons['off'])
         self.assertIn('it is in ERROR', reasons['failed'])
         self.assertIn(f'{DESTINATION} lacks memory', reasons['large'])
         self.assertIn(f'Still on {SOURCE}: ', self.err)
@@ -93,13 +93,13 @@ class EveryStateTest(operating.OperatingBase):
     def see(self) -> None:
         """What is told of it afterwards."""
         self.assertEqual(0, self.command('watch', 'running'), self.err)
-        self.assertIn('this is the latest one', self.err)
+        self.assertIn('showing the most recent one', self.err)
         self.assertEqual(
             ('completed', DESTINATION, 'ACTIVE'),
             (self.out['result'], self.out['host'], self.out['status']),
         )
         self.assertEqual(1, self.command('watch', 'off'))
-        self.assertIn('never was migrated live', self.err)
+        self.assertIn('has never been live-migrated', self.err)
         self.assertEqual(2, self.command('watch', 'nobody'))
         self.assertEqual(0, self.command('history', '--host', SOURCE))
         self.assertEqual(
@@ -154,7 +154,7 @@ class MeanwhileTest(operating.OperatingBase):
         )  # fmt: skip
         reasons = self.results('reason')
         self.assertIn(SAID, reasons['a'])
-        self.assertIn('has put it into ERROR', reasons['c'])
+        self.assertIn('has set it to ERROR', reasons['c'])
         self.assertEqual(SOURCE, self.hosts()['a'])
         self.assertIn(f'late: is on {SOURCE}', self.err)
         self.assertIn(f'Still on {SOURCE}: a.', self.err)
@@ -194,12 +194,12 @@ class MeanwhileTest(operating.OperatingBase):
         self.assertEqual(
             130, self.on_source('drain', '--yes', '--max-parallel', '1')
         )
-        self.assertIn('the same command goes on', self.err)
+        self.assertIn('run the same command again to resume', self.err)
         self.assertEqual({SOURCE}, set(self.hosts().values()))
         self.assertEqual('disabled', self.service()['status'])
         self.let_go()
         self.assertEqual(0, self.on_source('drain', '--yes'), self.err)
-        self.assertIn(f'Going on with {self.record}', self.err)
+        self.assertIn(f'Resuming from {self.record}', self.err)
         self.assertEqual({'moved'}, set(self.results().values()))
         self.assertNotIn(SOURCE, self.hosts().values())
         for name in self.servers:

@@ -146,7 +146,7 @@ class EveryFileSystemTest(DiskPathTestCase):
         there = self.other(instance.host_name)
         position = self.log_size(there)
         self.move(instance)
-        self.assertNotIn('Made disk.eph', self.logged(there, position))
+        self.assertNotIn('Created disk.eph', self.logged(there, position))
         seen = instance.wait_for_checks(arrived, 400)
         self.assertTrue(seen.sound, seen)
         # And it starts again from the disks that we made.
@@ -169,7 +169,7 @@ class EveryFileSystemTest(DiskPathTestCase):
         """
         known = upgrade.versions(self.lab, instance.host_name)
         if int(known.qemu.partition('.')[0]) < 10:
-            self.assert_refused(instance, 'was not resumed', 'unpause')
+            self.assert_refused(instance, 'has not been resumed', 'unpause')
             return
         self.move(instance)
         self.assert_same(before, instance.hash())

@@ -167,7 +167,7 @@ class OperatorToolsTest(base.LabTestCase):
         )
         self.assertEqual('enabled', self.compute_service(base.SOURCE).status)
         page = (self.directory_ / 'page.html').read_text()
-        self.assertIn('Filling again', page)
+        self.assertIn('<h2>Restore</h2>', page)
         self.history_tells(them['running'])
 
     def history_tells(self, instance: Any) -> None:

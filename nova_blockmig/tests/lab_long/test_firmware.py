@@ -164,7 +164,9 @@ class FirmwareTest(disk_path.DiskPathTestCase):
         self.move(instance)
         known = upgrade.versions(self.lab, instance.host_name)
         if int(known.qemu.partition('.')[0]) < 10:
-            self.assert_refused(instance, 'was not resumed', 'UEFI firmware')
+            self.assert_refused(
+                instance, 'has not been resumed', 'UEFI firmware'
+            )
             instance.unpause()
             before = instance.pause_and_hash()
         self.move(instance)

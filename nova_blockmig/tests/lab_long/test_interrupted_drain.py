@@ -155,8 +155,8 @@ class InterruptedDrainTest(base.LabTestCase):
         process.send_signal(signal.SIGINT)
         code, said = self.end(process)
         self.assertEqual(NOT_DONE, code, said)
-        self.assertIn('what is under way is finished', said)
-        self.assertIn('the same command goes on from there', said)
+        self.assertIn('waiting for the migrations in progress', said)
+        self.assertIn('run the same command again to resume', said)
         self.assertIn(f'Still on {base.SOURCE}:', said)
         self.assertEqual(
             ['moved', 'planned', 'planned'], sorted(self.states().values())
@@ -180,7 +180,7 @@ class InterruptedDrainTest(base.LabTestCase):
         """To the end; nobody is asked to move twice."""
         code, said = self.end(self.begin())
         self.assertEqual(DONE, code, said)
-        self.assertIn(f'Going on with {RECORD}', said)
+        self.assertIn(f'Resuming from {RECORD}', said)
         self.assertIn(f'{base.SOURCE} is empty', said)
         self.assertEqual([], self.servers_on(base.SOURCE))
         self.assertEqual({'moved'}, set(self.states().values()))

@@ -92,7 +92,14 @@ class TestOptions(base.TestCase):
                 self.assertIn(f'{option.name}=', line)
         self.assertIn('max_inline_bytes=7', line)
 
-    def test_every_option_has_help(self) -> None:
+    def test_help_is_written_as_nova_s(self) -> None:
+        """A summary of one paragraph; values and relations in lists."""
         for _group, options in conf.list_opts():
             for option in options:
-                self.assertGreater(len(option.help or ''), 100, option.name)
+                told = (option.help or '').strip()
+                summary = told.partition('\n\n')[0]
+                self.assertRegex(summary, r'^[A-Z][^*]+\.$', option.name)
+                if not getattr(option.type, 'choices', None):
+                    self.assertIn('\nPossible values:\n\n* ', told)
+                if '\nRelated' in told:
+                    self.assertIn('\nRelated options:\n\n* ', told)

@@ -35,7 +35,7 @@ class TestVersion(base.TestCase):
         self.assertIsNone(version.refusal('35.0.0'))
         what = version.caution('35.0.0')
         assert what is not None
-        self.assertIn('not tested with Nova 35.0.0', what)
+        self.assertIn('not been tested with Nova 35.0.0', what)
         self.assertIn('34 (2026.2)', what)
 
     def test_a_nova_of_unknown_age_is_taken_with_a_caution(self) -> None:

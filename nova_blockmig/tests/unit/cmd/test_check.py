@@ -41,7 +41,7 @@ class CheckTest(check_case.CheckTestCase):
         self.assertIn('4 GiB of 7 GiB', self.out)
         self.assertNotIn('image base', self.out)
         self.assertIn('disk.eph0: qcow2, 5 GiB', self.err)
-        self.assertIn('and up to 4 GiB of memory travel', self.err)
+        self.assertIn('and up to 4 GiB of memory will be', self.err)
         self.assertIn('memory_mb: 8192', self.err)
         self.assertIn('memory x 1 8 GiB, used -1 GiB', self.err)
         self.assertEqual([('server-01', SERVER, None)], self.bus.asked)
@@ -80,7 +80,7 @@ class CheckTest(check_case.CheckTestCase):
             self.bus.server, host='', status='shelved_offloaded'
         )
         self.assertEqual(1, self.run_command('check', SERVER))
-        self.assertIn('is on no compute host', self.err)
+        self.assertIn('is not on any compute host', self.err)
 
     def test_a_host_that_does_not_exist(self):
         code = self.run_command('check', SERVER, '--host', 'server-1')
@@ -115,7 +115,7 @@ class CheckTest(check_case.CheckTestCase):
             )
         )
         self.assertEqual(0, self.run_command('check', SERVER))
-        self.assertIn('Glance cannot be asked', self.err)
+        self.assertIn('Glance was not queried', self.err)
 
     def test_many_hosts_are_asked_at_once_and_not_too_many(self):
         names = [f'server-{number:04}' for number in range(1000)]
@@ -187,7 +187,9 @@ class CheckTest(check_case.CheckTestCase):
             'check', SERVER, '--host', 'server2', '-f', 'json'
         )
         self.assertEqual(1, code)
-        self.assertIn('is there', json.loads(self.out)[0]['reason'])
+        self.assertIn(
+            'is already on this host', json.loads(self.out)[0]['reason']
+        )
 
 
 class WithoutNovaTest(test_command.CommandTestCase):

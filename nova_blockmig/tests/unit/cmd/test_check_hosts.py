@@ -40,7 +40,7 @@ class InTreeTest(check_case.CheckTestCase):
     def test_its_record_is_what_is_known(self):
         line = self.line()
         self.assertEqual((2, 'may fit'), (self.code, line['result']))
-        self.assertIn('only its record was looked at', line['reason'])
+        self.assertIn('only its compute node record', line['reason'])
         self.assertEqual(
             ['RAM', 'disk (virtual sizes)'],
             [row['resource'] for row in line['rows']],
@@ -136,5 +136,5 @@ class DefectsTest(check_case.CheckTestCase):
             travel_time.Past('server2', 'server-01', 5 * GIB, 100.0)
         ]
         self.run_command('check', SERVER)
-        self.assertIn('Nova will show 1 GiB of disks', self.err)
+        self.assertIn('Nova will report 1 GiB for the disks', self.err)
         self.assertIn('1 min 40 s', self.out)

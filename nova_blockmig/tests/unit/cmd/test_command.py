@@ -126,12 +126,12 @@ class TestProgram(CommandTestCase):
 
     def test_an_empty_list(self) -> None:
         self.assertEqual(0, self.run_command('history'))
-        self.assertEqual('There was no live migration.\n', self.err)
+        self.assertEqual('No live migrations found.\n', self.err)
         self.assertEqual('', self.out)
         self.assertEqual(0, self.run_command('history', '-f', 'json'))
         self.assertEqual([], json.loads(self.out))
         self.run_command('drain', 'server2', '--dry-run')
-        self.assertEqual('There is nobody to move.\n', self.err)
+        self.assertEqual('There are no instances to move.\n', self.err)
 
     def test_no_command_at_all(self) -> None:
         self.assertEqual(0, self.run_command())

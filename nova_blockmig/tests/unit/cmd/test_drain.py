@@ -83,12 +83,12 @@ class TestDrain(drain_case.DrainTestCase):
         self.assertEqual(1, self.drain())
         # Each reason is told once.
         self.assertEqual(1, self.err.count('does not fit on server-01'))
-        self.assertIn('a: not to server-01: does not fit', self.err)
+        self.assertIn('a: not moved to server-01: does not fit', self.err)
         self.assertEqual(1, self.err.count('does not fit on server-02'))
         (row,) = json.loads(self.out)
         self.assertEqual('failed', row['result'])
         self.assertEqual(
-            'does not fit on server-02; every other host was tried',
+            'does not fit on server-02; all other hosts have been tried',
             row['reason'],
         )
 
@@ -141,7 +141,7 @@ class TestDrain(drain_case.DrainTestCase):
         self.assertEqual(0, self.drain('--to', 'server-02'))
         self.assertEqual({'a': 'server-02'}, self.hosts())
         self.assertEqual(2, self.drain('--to', 'server2'))
-        self.assertIn('cannot take instances', self.err)
+        self.assertIn('cannot be moved to server2', self.err)
 
     def test_a_dry_run_does_nothing(self) -> None:
         self.cloud.add('a', 'server2')

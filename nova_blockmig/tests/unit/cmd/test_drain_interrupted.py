@@ -37,7 +37,7 @@ class TestInterrupted(drain_case.DrainTestCase):
         self.assertEqual(
             {'a': 'moved', 'b': 'planned', 'c': 'planned'}, self.states()
         )
-        self.assertIn('the same command goes on', self.err)
+        self.assertIn('run the same command again', self.err)
         self.assertEqual(0, self.drain())
         self.assertEqual(
             1, self.cloud.asked.count('live-migration a to server-01')

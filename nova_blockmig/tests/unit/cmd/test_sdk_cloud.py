@@ -146,9 +146,9 @@ class TestSdkCloud(base.TestCase):
 
     def test_what_goes_wrong_is_one_sentence(self) -> None:
         for answer, code, words in (
-            (403, 2, 'no right'),
-            (500, 2, 'Nova says'),
-            (400, 2, 'Nova says'),
+            (403, 2, 'not authorized'),
+            (500, 2, 'Nova returned'),
+            (400, 2, 'Nova returned'),
             (keystone_exceptions.ConnectFailure('refused'), 2, 'refused'),
             (keystone_exceptions.Unauthorized(), 2, 'Keystone'),
             (keystone_exceptions.MissingRequiredOptions([]), 2, 'OS_CLOUD'),
@@ -184,8 +184,8 @@ class TestSdkCloud(base.TestCase):
                 operator_errors.CannotAsk, self.raised, error
             )
             self.assertEqual(
-                'the cloud cannot be asked: Unable to establish connection '
-                f'to http://keystone/v3{reason}',
+                'the request to the cloud failed: Unable to establish '
+                f'connection to http://keystone/v3{reason}',
                 f'{found}.',
             )
 

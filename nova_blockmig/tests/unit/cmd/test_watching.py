@@ -130,7 +130,7 @@ class TestWatching(base.TestCase):
         self.clock.after(3, lambda: self.cloud.servers.pop('vm'))
         outcome = self.follow()
         self.assertFalse(outcome.moved)
-        self.assertEqual('the instance was deleted', outcome.reason)
+        self.assertEqual('the instance has been deleted', outcome.reason)
 
     def test_deleted_together_with_its_records(self) -> None:
         self.cloud.migrate_live('vm', 'server-01')
@@ -158,11 +158,11 @@ class TestWatching(base.TestCase):
         self.cloud.migrate_live('vm', 'server-01')
         self.clock.sleep(20)
         self.assertTrue(self.follow().moved)
-        self.assertIn('the latest one', self.out.getvalue())
+        self.assertIn('the most recent one', self.out.getvalue())
 
     def test_none_that_begins_in_time(self) -> None:
         error = self.assertRaises(operator_errors.No, self.follow, 30)
-        self.assertIn('none began in 30 s', str(error))
+        self.assertIn('no migration started within 30 s', str(error))
 
     def test_never_migrated(self) -> None:
         error = self.assertRaises(operator_errors.No, self.follow)

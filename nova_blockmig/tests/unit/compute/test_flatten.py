@@ -119,7 +119,7 @@ class FlattenTest(base.TestCase):
         self.header = headers.ImageHeader(
             'qcow2', 3, 1 << 30, 1 << 20, '/_base/ephemeral_1_x', 'raw'
         )
-        self.assertIn('before it was done', self.failed())
+        self.assertIn('before it was complete', self.failed())
 
     def test_a_header_that_qemu_img_has_to_read(self):
         self.jobs(None, 50, None)

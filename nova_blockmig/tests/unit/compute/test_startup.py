@@ -86,4 +86,6 @@ class ReleaseTest(base.TestCase):
 
     def test_a_warning_about_any_other(self):
         for nova in ('99.0.0', '0.0.1.dev9'):
-            self.assertIn(f'not tested with Nova {nova}', self.warnings(nova))
+            self.assertIn(
+                f'not been tested with Nova {nova}', self.warnings(nova)
+            )

@@ -78,7 +78,8 @@ class TestPlan(base.TestCase):
             ['a', 'b', 'a', ''], [step.destination for step in steps]
         )
         self.assertEqual(
-            'no host has room: a lacks memory, b lacks memory',
+            'no host has enough free resources: a lacks memory, '
+            'b lacks memory',
             steps[-1].reason,
         )
 
@@ -96,7 +97,7 @@ class TestPlan(base.TestCase):
         (step,) = drain_plan.plan(
             [server('vm')], ROOMS, cold=False, tried={'vm': ['a', 'b']}
         )
-        self.assertEqual('every other host was tried', step.reason)
+        self.assertEqual('all other hosts have been tried', step.reason)
 
     def test_nowhere_to_go(self) -> None:
         (step,) = drain_plan.plan([server('vm')], {}, cold=False)
@@ -110,7 +111,7 @@ class TestPlan(base.TestCase):
     def test_many_hosts_are_not_all_named(self) -> None:
         rooms = {f'h{n:03}': room(f'h{n:03}', 1) for n in range(500)}
         (step,) = drain_plan.plan([server('vm')], rooms, cold=False)
-        self.assertTrue(step.reason.endswith('and so on for 497 more'))
+        self.assertTrue(step.reason.endswith('and 497 more'))
 
     def test_no_host_is_ever_overfilled(self) -> None:
         for seed in range(200):

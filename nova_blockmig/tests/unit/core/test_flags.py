@@ -142,7 +142,7 @@ class TestRefused(base.TestCase):
             self.assertEqual([(name, ())], self.problems(f'{ARTICLE} {name}'))
         self.assertIn(
             'VIR_MIGRATE_TLS is set with [libvirt] '
-            'live_migration_with_native_tls, and is not in use here',
+            'live_migration_with_native_tls, which is not in effect',
             self.sentence(listed(f'{ARTICLE} TLS')),
         )
 
@@ -264,7 +264,7 @@ class TestRefused(base.TestCase):
 
     def test_post_copy_needs_live(self):
         self.assertIn(
-            'VIR_MIGRATE_POSTCOPY is not used without VIR_MIGRATE_LIVE, and '
+            'VIR_MIGRATE_POSTCOPY requires VIR_MIGRATE_LIVE, and '
             'VIR_MIGRATE_POSTCOPY is set with [libvirt] '
             'live_migration_permit_post_copy',
             self.sentence(listed(ARTICLE), f'{NOVA} POSTCOPY'),

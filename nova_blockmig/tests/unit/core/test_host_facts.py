@@ -43,17 +43,17 @@ class CompareTest(base.TestCase):
     def test_alike(self):
         found = self.compare()
         self.assertIs(GOOD, found.level)
-        self.assertIn('100 GiB are free there', found.text)
+        self.assertIn('100 GiB is free there', found.text)
 
     def test_each_difference(self):
         for level, words, changed in (
             (BAD, 'images_type', {'images_type': 'raw'}),
             (BAD, 'instances_path', {'instances_path': '/srv'}),
             (BAD, 'Install the newer', {'payloads': (3, 4)}),
-            (CARE, 'finish the upgrade', {'version': '1.1.0'}),
+            (CARE, 'complete the upgrade', {'version': '1.1.0'}),
             (CARE, 'Nova 33.1.0', {'nova': '33.1.0'}),
             (CARE, 'config_drive_format', {'config_drive_format': 'vfat'}),
-            (CARE, 'no instance can come', {'free_bytes': GIB}),
+            (CARE, 'no instance can be migrated', {'free_bytes': GIB}),
             (BAD, 'Mount it', {'free_bytes': None}),
         ):
             found = self.compare(**changed)
