@@ -23,7 +23,7 @@ from nova_blockmig.core import terminal_text
 class Watch(command.Shown):
     """Show the progress of a live migration until it ends.
 
-    The exit code is 0 if the instance is running on the destination, and 1
+    The exit code is 0 if the instance is on the destination at the end, and 1
     otherwise.
     """
 

@@ -80,7 +80,7 @@ def transport(scheme: str, uri: str, *, native_tls: bool) -> Finding:
     if native_tls:
         return good(f'{uri} for libvirt, and TLS for memory and disks.')
     clear = uri.startswith('qemu+tcp:')
-    what = 'libvirt, memory and disk' if clear else 'memory and disks'
+    what = 'libvirt, memory and disk' if clear else 'memory and disk'
     return Finding(
         Level.CARE,
         f'{uri}: {what} traffic is not encrypted. Use a dedicated network '

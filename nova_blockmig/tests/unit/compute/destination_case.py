@@ -13,12 +13,10 @@
 """What the tests of the destination begin with: real files of a directory."""
 
 import os
-import types
-from unittest import mock
 
 from nova import exception
-from nova import objects
 import nova.conf
+from nova.objects import block_device
 from nova.objects import migrate_data
 from nova.virt.libvirt import imagecache
 from oslo_config import fixture as config_fixture
@@ -39,17 +37,13 @@ class Case(base.DirectoryTestCase):
         self.conf = self.useFixture(config_fixture.Config(nova.conf.CONF))
         self.conf.config(instances_path=self.path, host='server-01')
         self.instance_dir = os.path.join(self.path, UUID)
-        self.instance = types.SimpleNamespace(
+        self.instance = nova_objects.instance(
             uuid=UUID,
-            host='server2',
-            config_drive='',
             image_ref=IMAGE,
-            image_meta=objects.ImageMeta(),
-            flavor=types.SimpleNamespace(root_gb=1, ephemeral_gb=0, swap=0),
+            flavor=nova_objects.flavor(root_gb=1),
         )
-        self.driver = mock.Mock()
-        connection = self.driver._host.get_connection.return_value
-        connection.getVersion.return_value = 10000013
+        self.driver = nova_objects.driver()
+        self.driver._host = nova_objects.host(qemu=10000013)
         self.destination = destination.Destination(
             self.driver, model.Policy(max_inline_bytes=1 << 20)
         )
@@ -70,10 +64,8 @@ class CheckCase(Case):
     def setUp(self):
         super().setUp()
         self.bdms = []
-        self.context = mock.Mock()
-        self.migration = types.SimpleNamespace(
-            id=7, uuid='seventh', migration_type='live-migration'
-        )
+        self.context = nova_objects.context()
+        self.migration = nova_objects.migration(id=7, uuid='seventh')
         self.useFixture(
             nova_objects.answering(
                 'BlockDeviceMappingList',
@@ -93,7 +85,7 @@ class CheckCase(Case):
         return str(exc)
 
     def local(self, guest_format=None):
-        return types.SimpleNamespace(
+        return block_device.BlockDeviceMapping(
             source_type='blank',
             destination_type='local',
             guest_format=guest_format,

@@ -12,7 +12,6 @@
 
 """What the tests of the resource check begin with: a record and a host."""
 
-import types
 from unittest import mock
 
 import fixtures
@@ -26,6 +25,7 @@ from nova_blockmig.compute import resource_check
 from nova_blockmig.core import model
 from nova_blockmig.host import files
 from nova_blockmig.tests.unit import base
+from nova_blockmig.tests.unit.compute import nova_objects
 
 UUID = 'bd261aa7-728b-4edb-bd18-2ae2370b6549'
 GIB = 2**30
@@ -47,12 +47,10 @@ def row(**values):
 
 
 def instance(uuid=UUID, memory_mb=4096):
-    return types.SimpleNamespace(
+    return nova_objects.instance(
         uuid=uuid,
         image_ref='c5a6b1b4',
-        flavor=types.SimpleNamespace(
-            memory_mb=memory_mb, root_gb=10, ephemeral_gb=0, swap=0
-        ),
+        flavor=nova_objects.flavor(memory_mb=memory_mb, root_gb=10),
     )
 
 
@@ -77,7 +75,7 @@ class Case(base.TestCase):
         self.coming = self.fake(incoming, 'migrating', return_value=[])
         self.base = self.fake(image_cache, 'to_fetch', return_value=None)
         self.fake(files, 'free_bytes', side_effect=lambda _: FREE)
-        self.driver = mock.Mock()
+        self.driver = nova_objects.driver()
 
     def fake(self, where, name, **values):
         patcher = mock.patch.object(where, name, **values)

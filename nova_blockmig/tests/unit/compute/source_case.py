@@ -13,13 +13,13 @@
 """What the tests of the source begin with: an instance and its disks."""
 
 import os
-import types
 from unittest import mock
 
 import fixtures
 from nova import exception
 import nova.conf
 from nova.objects import migrate_data
+from nova.virt.libvirt import config
 from nova.virt.libvirt import imagecache
 from oslo_config import fixture as config_fixture
 
@@ -29,6 +29,7 @@ from nova_blockmig.core import model
 from nova_blockmig.host import headers
 from nova_blockmig.host import sealing
 from nova_blockmig.tests.unit import base
+from nova_blockmig.tests.unit.compute import nova_objects
 
 UUID = '3d1d9a2e-7cf0-4f59-8d1f-6b3f3fdd5d6b'
 IMAGE = 'c5a6b1b4-3f5c-4f57-a7ae-6d4b8a0b9c11'
@@ -52,11 +53,7 @@ class Case(base.DirectoryTestCase):
         )
         conf = self.useFixture(config_fixture.Config(nova.conf.CONF))
         conf.config(instances_path=self.path, host='server2')
-        self.instance = types.SimpleNamespace(
-            uuid=UUID,
-            image_ref=IMAGE,
-            vm_state='active',
-        )
+        self.instance = nova_objects.instance(uuid=UUID, image_ref=IMAGE)
         self.report = self.useFixture(
             fixtures.MockPatch(
                 'nova_blockmig.compute.ending.report_preparation'
@@ -69,7 +66,7 @@ class Case(base.DirectoryTestCase):
                 lambda path: self.headers[path],
             )
         )
-        self.devices: list[object] = []
+        self.devices: list[config.LibvirtConfigGuestDevice] = []
         self.machine = 'pc-i440fx-7.2'
         self.loader = None
         self.infos: list[dict[str, object]] = []
@@ -78,10 +75,7 @@ class Case(base.DirectoryTestCase):
         self.add('disk', 'vda', self.image_base)
         self.add('disk.eph0', 'vdb', self.eph_base)
         self.config = self.add('disk.config', 'sda', read_only=True)
-        self.driver = mock.Mock(_block_migration_flags=128)
-        connection = self.driver._host.get_connection.return_value
-        connection.getLibVersion.return_value = 9000000
-        connection.getVersion.return_value = 7002022
+        self.driver = nova_objects.driver()
         self.driver._get_instance_disk_info.side_effect = lambda *args: [
             dict(info) for info in self.infos
         ]
@@ -89,17 +83,17 @@ class Case(base.DirectoryTestCase):
             lambda *args: self.infos
         )
         guest = self.driver._host.get_guest.return_value
-        guest.get_config.side_effect = lambda: types.SimpleNamespace(
-            devices=self.devices,
-            os_mach_type=self.machine,
-            os_loader_type=self.loader,
-        )
-        guest._domain.listAllSnapshots.return_value = []
-        guest._domain.listAllCheckpoints.return_value = []
+        guest.get_config.side_effect = self.guest_config
         self.driver._image_api.get.return_value = {'status': 'active'}
         self.driver._image_api.download.return_value = iter([b'data'])
         self.source = source.Source(self.driver, model.Policy())
         self.keys = sealing.KeyPair()
+
+    def guest_config(self):
+        found = config.LibvirtConfigGuest()
+        found.devices, found.os_mach_type = self.devices, self.machine
+        found.os_loader_type = self.loader
+        return found
 
     def base(self, name, data):
         return self.write(f'_base/{name}', data)
@@ -117,14 +111,11 @@ class Case(base.DirectoryTestCase):
                 backing_format='raw',
             )
         self.devices.append(
-            types.SimpleNamespace(
-                root_name='disk',
-                source_path=path,
-                source_name=None,
-                source_type='file',
+            nova_objects.disk(
+                target,
+                path,
                 source_device='cdrom' if read_only else 'disk',
                 readonly=read_only,
-                target_dev=target,
             )
         )
         self.infos.append(

@@ -13,8 +13,6 @@
 """What the destination tells of a guest that has arrived."""
 
 import os
-import types
-from unittest import mock
 
 import fixtures
 from nova import exception
@@ -25,6 +23,7 @@ from nova_blockmig.compute import arrival
 from nova_blockmig.compute import directory
 from nova_blockmig.core import migration_record
 from nova_blockmig.tests.unit.compute import destination_case
+from nova_blockmig.tests.unit.compute import nova_objects
 
 STATS = {'type': 3, 'downtime': 140, 'downtime_net': 132}
 
@@ -39,16 +38,14 @@ class ArrivalTest(destination_case.Case):
                 objects.InstanceActionEvent, 'create', autospec=True
             )
         ).mock
-        self.domain = mock.Mock(spec=['jobStats'])
+        self.host = nova_objects.host()
+        self.domain = self.host.get_guest.return_value._domain
         self.domain.jobStats.return_value = STATS
-        guest = types.SimpleNamespace(_domain=self.domain)
-        self.host = mock.Mock(spec=['get_guest'])
-        self.host.get_guest.return_value = guest
         os.mkdir(self.instance_dir)
         directory.mark(self.instance_dir, self.instance, 'server2', 'record')
 
     def record(self):
-        context = mock.Mock(request_id='req-1')
+        context = nova_objects.context(request_id='req-1')
         arrival.record(context, self.instance, self.host)
 
     def line(self):

@@ -17,16 +17,14 @@ import os
 import random
 import shutil
 import tracemalloc
-import types
-from unittest import mock
 
 import fixtures
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 from nova import exception
-from nova import objects
 import nova.conf
+from nova.objects import migrate_data
 from nova.virt.libvirt import imagecache
 from oslo_config import fixture as config_fixture
 
@@ -37,6 +35,7 @@ from nova_blockmig.core import content
 from nova_blockmig.core import model
 from nova_blockmig.host import sealing
 from nova_blockmig.tests.unit import base
+from nova_blockmig.tests.unit.compute import nova_objects
 
 UUID = '3d1d9a2e-7cf0-4f59-8d1f-6b3f3fdd5d6b'
 IMAGE = 'c5a6b1b4-3f5c-4f57-a7ae-6d4b8a0b9c11'
@@ -73,12 +72,7 @@ class Case(base.TestCase):
         conf.config(instances_path=self.path)
         self.instance_dir = os.path.join(self.path, UUID)
         os.mkdir(self.instance_dir)
-        self.instance = types.SimpleNamespace(
-            uuid=UUID,
-            image_ref=IMAGE,
-            image_meta=objects.ImageMeta(),
-            flavor=types.SimpleNamespace(root_gb=0, ephemeral_gb=0, swap=0),
-        )
+        self.instance = nova_objects.instance(uuid=UUID, image_ref=IMAGE)
         self.useFixture(
             fixtures.MockPatch(
                 'nova.virt.images.convert_image',
@@ -86,7 +80,7 @@ class Case(base.TestCase):
             )
         )
         self.destination = destination.Destination(
-            mock.Mock(), model.Policy(max_inline_bytes=MIB)
+            nova_objects.driver(), model.Policy(max_inline_bytes=MIB)
         )
 
     def prepare(self, infos):
@@ -213,7 +207,9 @@ class FuzzTest(Case):
     )
     def test_what_nova_would_read_as_the_disk_info(self, text):
         """Nova makes a directory, and files, of a list of disks only."""
-        data = types.SimpleNamespace(is_shared_instance_path=True)
+        data = migrate_data.LibvirtLiveMigrateData(
+            is_shared_instance_path=True
+        )
         try:
             self.destination.expect(self.instance, data, text)
         except exception.MigrationError as exc:

@@ -14,7 +14,6 @@
 
 import os
 import time
-import types
 from unittest import mock
 
 import fixtures
@@ -28,6 +27,7 @@ from oslo_config import fixture as config_fixture
 from nova_blockmig.compute import bases_in_use
 from nova_blockmig.host import headers
 from nova_blockmig.tests.unit import base
+from nova_blockmig.tests.unit.compute import nova_objects
 
 UUID = '3d1d9a2e-7cf0-4f59-8d1f-6b3f3fdd5d6b'
 COMING = '9e6c4b1a-5d0f-4a61-9c38-0f7f1d2c3b4a'
@@ -48,7 +48,10 @@ class Case(base.DirectoryTestCase):
         # Nova asks qemu-img for the root disk of each instance it knows.
         self.useFixture(
             fixtures.MockPatchObject(
-                libvirt_utils, 'get_disk_backing_file', return_value=None
+                libvirt_utils,
+                'get_disk_backing_file',
+                return_value=None,
+                autospec=True,
             )
         )
         self.headers = {}
@@ -90,15 +93,12 @@ class Case(base.DirectoryTestCase):
 
     @staticmethod
     def instance(uuid=UUID, host=HOST, task_state=None, image=IMAGE):
-        return types.SimpleNamespace(
+        return nova_objects.instance(
+            id=1,
             uuid=uuid,
-            name='instance-00000001',
             host=host,
             task_state=task_state,
-            vm_state='active',
             image_ref=image,
-            kernel_id='',
-            ramdisk_id='',
             os_type=None,
         )
 
@@ -168,7 +168,7 @@ class IncomingTest(Case):
 
     def row(self, destination=HOST):
         self.migrations.append(
-            types.SimpleNamespace(
+            nova_objects.migration(
                 instance_uuid=COMING, dest_compute=destination
             )
         )

@@ -13,24 +13,23 @@
 
 """Tests of giving back what was claimed for a refused migration."""
 
-import types
-from unittest import mock
-
 import fixtures
 from nova.objects import migrate_data
+from nova.virt import virtapi
 
 from nova_blockmig.compute import claims
 from nova_blockmig.tests.unit import base
+from nova_blockmig.tests.unit.compute import nova_objects
 
-VM = types.SimpleNamespace(uuid='bd261aa7')
+VM = nova_objects.instance()
 
 
 class DroppedOnErrorTest(base.TestCase):
     def setUp(self):
         super().setUp()
         self.log = self.useFixture(fixtures.FakeLogger())
-        self.manager = mock.Mock()
-        self.virtapi = types.SimpleNamespace(_compute=self.manager)
+        self.manager = nova_objects.manager()
+        self.virtapi = nova_objects.virtapi(self.manager)
 
     def refuse(self, **data):
         with claims.dropped_on_error(
@@ -80,7 +79,7 @@ class DroppedOnErrorTest(base.TestCase):
         self.assertIn('no database', self.log.output)
 
     def test_no_manager(self):
-        self.virtapi = types.SimpleNamespace()
+        self.virtapi = virtapi.VirtAPI()
         self.assert_refused(pci_dev_map_src_dst={'0000:1': '0000:2'})
 
     def test_a_check_that_passed(self):

@@ -14,7 +14,6 @@
 
 import functools
 import os
-import types
 from unittest import mock
 
 import fixtures
@@ -27,6 +26,7 @@ from oslo_config import fixture as config_fixture
 from nova_blockmig import driver
 from nova_blockmig.compute import departure
 from nova_blockmig.tests.unit import base
+from nova_blockmig.tests.unit.compute import nova_objects
 
 RUNNING, SHUTOFF = 1, 5
 DESTROYED, MIGRATED = 2, 4
@@ -49,8 +49,8 @@ class DepartureTest(base.TestCase):
                 lambda instance: self.directory,
             )
         )
-        self.instance = types.SimpleNamespace(uuid='uuid')
-        self.host = mock.Mock()
+        self.instance = nova_objects.instance()
+        self.host = nova_objects.host()
         self.is_here()
 
     def is_here(self, state=RUNNING, reason=1):
@@ -150,7 +150,7 @@ class DriverTest(DepartureTest):
         super().setUp()
         self.hard_reboot = self.useFixture(
             fixtures.MockPatchObject(
-                libvirt_driver.LibvirtDriver, '_hard_reboot'
+                libvirt_driver.LibvirtDriver, '_hard_reboot', autospec=True
             )
         ).mock
         self.driver = driver.LibvirtDriver.__new__(driver.LibvirtDriver)
@@ -168,5 +168,10 @@ class DriverTest(DepartureTest):
     def test_a_guest_that_has_stayed(self):
         super().test_a_guest_that_has_stayed()
         self.hard_reboot.assert_called_once_with(
-            mock.sentinel.ctx, self.instance, [], None, accel_info=None
+            self.driver,
+            mock.sentinel.ctx,
+            self.instance,
+            [],
+            None,
+            accel_info=None,
         )

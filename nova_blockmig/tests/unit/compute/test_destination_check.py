@@ -25,6 +25,7 @@ from nova_blockmig.core import model
 from nova_blockmig.host import digests
 from nova_blockmig.host import sealing
 from nova_blockmig.tests.unit.compute import destination_case
+from nova_blockmig.tests.unit.compute import nova_objects
 
 
 class TestFileTest(destination_case.Case):
@@ -121,7 +122,7 @@ class ImageBaseTest(destination_case.Case):
                 mock.sentinel.ctx,
                 self.instance,
                 self.data(name, block_migration=block_migration),
-                mock.Mock(uuid='seventh'),
+                nova_objects.migration(uuid='seventh'),
             )
         self.assertIsNotNone(self.told())
 

@@ -14,7 +14,6 @@
 
 import os
 import shutil
-import types
 from unittest import mock
 
 import fixtures
@@ -25,6 +24,7 @@ from nova.virt.libvirt import driver as libvirt_driver
 
 from nova_blockmig import driver as blockmig_driver
 from nova_blockmig.compute import directory
+from nova_blockmig.compute import resource_check
 from nova_blockmig.core import handshake
 from nova_blockmig.tests.unit.compute import destination_case
 from nova_blockmig.tests.unit.compute import nova_objects
@@ -38,7 +38,7 @@ class LeftoverTest(destination_case.CheckCase):
         self.driver._host.get_guest.side_effect = exception.InstanceNotFound(
             instance_id=destination_case.UUID
         )
-        self.records = [types.SimpleNamespace(id=3), self.migration]
+        self.records = [nova_objects.migration(id=3), self.migration]
         self.host = 'server2'
         self.useFixture(
             nova_objects.answering(
@@ -95,7 +95,7 @@ class LeftoverTest(destination_case.CheckCase):
             self.assert_kept()
 
     def test_a_mark_of_another_instance(self):
-        self.cut_off(types.SimpleNamespace(uuid='other'))
+        self.cut_off(nova_objects.instance(uuid='other'))
         self.assert_kept()
 
     def test_a_mark_of_another_host(self):
@@ -133,7 +133,7 @@ class LeftoverTest(destination_case.CheckCase):
 
     def test_a_newer_migration(self):
         self.cut_off()
-        self.records.append(types.SimpleNamespace(id=8))
+        self.records.append(nova_objects.migration(id=8))
         self.assert_kept()
 
     def test_a_migration_of_another_kind(self):
@@ -155,10 +155,10 @@ class LateRollbackTest(destination_case.Case):
     def setUp(self):
         super().setUp()
         self.destination.check_source(
-            mock.Mock(),
+            nova_objects.context(),
             self.instance,
             self.data(handshake.mark_source('tmpabc', 2)),
-            types.SimpleNamespace(uuid='seventh'),
+            nova_objects.migration(uuid='seventh'),
         )
         os.mkdir(self.instance_dir)
         self.destination.prepare(
@@ -197,18 +197,21 @@ class LateRollbackTest(destination_case.Case):
             blockmig_driver.LibvirtDriver
         )
         here._destination = self.destination
-        here._check = mock.Mock()
+        here._check = mock.create_autospec(
+            resource_check.ResourceCheck, instance=True
+        )
         nova_s = self.useFixture(
             fixtures.MockPatchObject(
                 libvirt_driver.LibvirtDriver,
                 'rollback_live_migration_at_destination',
+                autospec=True,
             )
         ).mock
         for uuid, calls in (('sixth', 0), ('seventh', 1)):
             data = self.data()
             data.migration = migration.Migration(uuid=uuid)
             here.rollback_live_migration_at_destination(
-                mock.Mock(), self.instance, [], {}, True, data
+                nova_objects.context(), self.instance, [], {}, True, data
             )
             self.assertEqual(calls, nova_s.call_count)
             self.assertEqual(calls, here._check.rolled_back.call_count)

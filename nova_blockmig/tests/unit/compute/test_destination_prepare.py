@@ -238,5 +238,5 @@ class PrepareTest(destination_case.Case):
 
     def test_an_iso_image_that_an_in_tree_source_keeps_raw(self):
         self.prepare(self.info('disk'))
-        self.instance.image_meta.disk_format = 'iso'
+        self.instance.system_metadata = {'image_disk_format': 'iso'}
         self.refused(self.info('disk'))

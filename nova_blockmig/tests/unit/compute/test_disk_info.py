@@ -24,6 +24,7 @@ from nova.virt.libvirt import config as vconfig
 from nova_blockmig.compute import disk_info
 from nova_blockmig.host import headers
 from nova_blockmig.tests.unit import base
+from nova_blockmig.tests.unit.compute import nova_objects
 
 GIB = 1024**3
 
@@ -202,17 +203,16 @@ class TestInstanceDiskInfo(DisksTestCase):
 class TestImageHeader(DisksTestCase):
     def setUp(self) -> None:
         super().setUp()
-        self.info = mock.Mock(
-            virtual_size=GIB,
-            disk_size=4096,
-            backing_file='base',
-            backing_file_format='raw',
-            encrypted=None,
-            format_specific={'data': {'compat': '1.1'}},
-        )
+        self.info = nova_objects.image_info(**{
+            'virtual-size': GIB,
+            'actual-size': 4096,
+            'backing-filename': 'base',
+            'backing-filename-format': 'raw',
+            'format-specific': {'data': {'compat': '1.1'}},
+        })  # fmt: skip
         self.qemu_img = self.useFixture(
             fixtures.MockPatchObject(
-                images, 'qemu_img_info', return_value=self.info
+                images, 'qemu_img_info', return_value=self.info, autospec=True
             )
         ).mock
 

@@ -17,6 +17,7 @@ import fixtures
 from nova import exception
 from nova.compute import utils as compute_utils
 import nova.conf
+from nova.objects import migrate_data
 from nova.virt.libvirt import driver as libvirt_driver
 from oslo_config import fixture as config_fixture
 import oslo_messaging as messaging
@@ -26,6 +27,7 @@ from nova_blockmig.compute import departure
 from nova_blockmig.compute import ending
 from nova_blockmig.compute import record
 from nova_blockmig.tests.unit import base
+from nova_blockmig.tests.unit.compute import nova_objects
 
 NO_DOMAIN = 42
 ABORTED = 78
@@ -61,7 +63,7 @@ class Case(base.TestCase):
                 compute_utils.objects, 'InstanceActionEvent', create=True
             )
         ).mock
-        self.instance = types.SimpleNamespace(uuid='uuid')
+        self.instance = nova_objects.instance()
 
     def reported(self):
         """The name of each event, and what it says."""
@@ -76,7 +78,9 @@ class CopyTest(Case):
         super().setUp()
         self.operation = self.useFixture(
             fixtures.MockPatchObject(
-                libvirt_driver.LibvirtDriver, '_live_migration_operation'
+                libvirt_driver.LibvirtDriver,
+                '_live_migration_operation',
+                autospec=True,
             )
         ).mock
         self.useFixture(
@@ -89,7 +93,7 @@ class CopyTest(Case):
         driver.conf.register_opts(conf)
         self.driver = driver.LibvirtDriver.__new__(driver.LibvirtDriver)
         self.driver._block_migration_flags = 0
-        self.driver._host = mock.Mock()
+        self.driver._host = nova_objects.host()
         self.driver._host.get_guest.side_effect = exception.InstanceNotFound(
             instance_id='uuid'
         )
@@ -111,7 +115,9 @@ class CopyTest(Case):
             self.instance,
             'server-01',
             block_migration,
-            types.SimpleNamespace(block_migration=block_migration),
+            migrate_data.LibvirtLiveMigrateData(
+                block_migration=block_migration
+            ),
             mock.sentinel.guest,
             ['vda'],
         )
@@ -169,7 +175,11 @@ class ReportTest(Case):
         ending.report_preparation(self.instance, 'why')
         call = self.events.event_finish_with_failure.call_args
         self.assertEqual(
-            (mock.sentinel.request, 'uuid', 'compute_live_migration_prepare'),
+            (
+                mock.sentinel.request,
+                nova_objects.UUID,
+                'compute_live_migration_prepare',
+            ),
             call.args,
         )
 
@@ -177,17 +187,18 @@ class ReportTest(Case):
 class EndedHereTest(Case):
     def setUp(self):
         super().setUp()
-        self.guest = mock.Mock()
+        self.guest = nova_objects.guest()
         self.guest.is_active.return_value = False
         self.monitor = self.useFixture(
             fixtures.MockPatchObject(
                 libvirt_driver.LibvirtDriver,
                 '_live_migration_monitor',
                 side_effect=self.completed,
+                autospec=True,
             )
         ).mock
         self.driver = driver.LibvirtDriver.__new__(driver.LibvirtDriver)
-        self.driver._host = mock.Mock()
+        self.driver._host = nova_objects.host()
         # What tells the bytes of the disks is not looked at here.
         self.driver._source = mock.Mock()
         watching = self.driver._source.records.watching.return_value
@@ -199,8 +210,8 @@ class EndedHereTest(Case):
         self.useFixture(fixtures.MockPatch('time.sleep'))
 
     @staticmethod
-    def completed(context, instance, guest, dest, post, recover, block, data,
-                  *args):  # fmt: skip
+    def completed(driver, context, instance, guest, dest, post, recover,
+                  block, data, *args):  # fmt: skip
         """What Nova's monitor does when the domain is not active."""
         post(context, instance, dest, block, data)
 
@@ -210,7 +221,9 @@ class EndedHereTest(Case):
         return self.guest
 
     def watch(self, block_migration=True):
-        self.data = types.SimpleNamespace(block_migration=block_migration)
+        self.data = migrate_data.LibvirtLiveMigrateData(
+            block_migration=block_migration
+        )
         self.driver._live_migration_monitor(
             mock.sentinel.ctx,
             self.instance,
@@ -243,7 +256,9 @@ class EndedHereTest(Case):
         self.assertIn('stopped on the source', self.copy.reason)
 
     def test_an_aborted_one_is_cancelled_and_has_not_failed(self):
-        def failed(context, instance, guest, dest, post, recover, *args):
+        def failed(
+            driver, context, instance, guest, dest, post, recover, *args
+        ):
             recover(context, instance, dest, self.data)
 
         self.monitor.side_effect = failed
@@ -299,7 +314,7 @@ class EndedHereTest(Case):
             LibvirtError('connection lost'),
             False,
         ]
-        found = mock.Mock()
+        found = nova_objects.guest()
         found._domain.state.return_value = [SHUTOFF, SHUTDOWN]
         self.driver._host.get_guest.side_effect = [
             exception.HypervisorUnavailable(),

@@ -22,6 +22,7 @@ from nova_blockmig.core import errors
 from nova_blockmig.core import model
 from nova_blockmig.host import headers
 from nova_blockmig.tests.unit import base
+from nova_blockmig.tests.unit.compute import nova_objects
 
 DISK = model.Disk(
     name='disk.eph0',
@@ -47,7 +48,7 @@ class LibvirtError(Exception):
 class FlattenTest(base.TestCase):
     def setUp(self):
         super().setUp()
-        self.guest = mock.Mock()
+        self.guest = nova_objects.guest()
         self.device = self.guest.get_block_device.return_value
         self.header = headers.ImageHeader('qcow2', 3, 1 << 30, 1 << 21)
         self.useFixture(
@@ -68,8 +69,7 @@ class FlattenTest(base.TestCase):
     def jobs(self, *progress):
         """What libvirt says of the job, poll by poll; None: no job."""
         self.device.get_job_info.side_effect = [
-            item and types.SimpleNamespace(cur=item, end=100)
-            for item in progress
+            item and nova_objects.job(item, 100) for item in progress
         ]
 
     def flatten(self, interrupted=lambda: None):
@@ -124,17 +124,16 @@ class FlattenTest(base.TestCase):
     def test_a_header_that_qemu_img_has_to_read(self):
         self.jobs(None, 50, None)
         self.header = None
-        info = types.SimpleNamespace(
-            virtual_size=1 << 30,
-            disk_size=1 << 21,
-            backing_file=None,
-            backing_file_format=None,
-            format_specific={'data': {'compression-type': 'zstd'}},
-            encrypted=False,
-        )
+        info = nova_objects.image_info(**{
+            'virtual-size': 1 << 30,
+            'actual-size': 1 << 21,
+            'format-specific': {'data': {'compression-type': 'zstd'}},
+        })  # fmt: skip
         self.useFixture(
             fixtures.MockPatch(
-                'nova.virt.images.qemu_img_info', return_value=info
+                'nova.virt.images.qemu_img_info',
+                return_value=info,
+                autospec=True,
             )
         )
         self.flatten()
@@ -146,6 +145,7 @@ class FlattenTest(base.TestCase):
             fixtures.MockPatch(
                 'nova.virt.images.qemu_img_info',
                 side_effect=exception.DiskNotFound(location='/gone'),
+                autospec=True,
             )
         )
         self.assertIn('/gone', self.failed())
@@ -153,10 +153,9 @@ class FlattenTest(base.TestCase):
 
 class AbortedTest(base.TestCase):
     def virtapi(self, *waiting):
-        manager = types.SimpleNamespace(
-            _waiting_live_migrations=dict.fromkeys(waiting)
-        )
-        return types.SimpleNamespace(_compute=manager)
+        manager = nova_objects.manager()
+        manager._waiting_live_migrations = dict.fromkeys(waiting)
+        return nova_objects.virtapi(manager)
 
     def test_an_instance_that_nova_still_waits_for(self):
         self.assertFalse(flatten.aborted(self.virtapi('uuid'), 'uuid'))

@@ -14,7 +14,6 @@
 """Tests of what the image cache holds, needs and fetches."""
 
 import os
-import types
 from unittest import mock
 
 import fixtures
@@ -22,12 +21,14 @@ from keystoneauth1 import exceptions as keystone
 from nova import exception
 import nova.conf
 from nova.image import glance
+from nova.virt.libvirt import imagebackend
 from nova.virt.libvirt import imagecache
 from nova.virt.libvirt import utils as libvirt_utils
 from oslo_config import fixture as config_fixture
 
 from nova_blockmig.compute import image_cache
 from nova_blockmig.tests.unit import base
+from nova_blockmig.tests.unit.compute import nova_objects
 
 IMAGE = 'c5a6b1b4-3f5c-4f57-a7ae-6d4b8a0b9c11'
 MIB, GIB = 2**20, 2**30
@@ -42,11 +43,11 @@ class ToFetchTest(base.TestCase):
         self.conf = self.useFixture(config_fixture.Config(nova.conf.CONF))
         self.conf.config(instances_path=self.path, force_raw_images=True)
         self.conf.config(group='libvirt', images_type='qcow2')
-        self.instance = types.SimpleNamespace(
-            image_ref=IMAGE, flavor=types.SimpleNamespace(root_gb=10)
+        self.instance = nova_objects.instance(
+            image_ref=IMAGE, flavor=nova_objects.flavor(root_gb=10)
         )
         self.image = {'size': SIZE, 'disk_format': 'qcow2'}
-        self.api = mock.Mock()
+        self.api = nova_objects.image_api()
         self.api.get.side_effect = lambda *_: self.image
         patcher = mock.patch.object(glance, 'GlanceClientWrapper')
         self.call = patcher.start().return_value.call
@@ -144,11 +145,14 @@ class KernelsTest(base.TestCase):
     def setUp(self):
         super().setUp()
         self.path = self.useFixture(fixtures.TempDir()).path
-        self.driver = mock.Mock()
+        self.driver = nova_objects.driver()
         self.by_name = self.driver.image_backend.by_name
+        self.by_name.return_value = mock.create_autospec(
+            imagebackend.Flat, instance=True
+        )
 
     def fetch(self, kernel='k', ramdisk='r'):
-        self.instance = types.SimpleNamespace(
+        self.instance = nova_objects.instance(
             kernel_id=kernel, ramdisk_id=ramdisk
         )
         image_cache.fetch_kernels(

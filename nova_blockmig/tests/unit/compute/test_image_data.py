@@ -10,7 +10,6 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-import types
 from unittest import mock
 
 from nova import exception
@@ -19,16 +18,17 @@ from oslo_config import fixture as config_fixture
 
 from nova_blockmig.compute import image_data
 from nova_blockmig.tests.unit import base
+from nova_blockmig.tests.unit.compute import nova_objects
 
 
 class AvailableTest(base.TestCase):
     def setUp(self):
         super().setUp()
         self.conf = self.useFixture(config_fixture.Config(nova.conf.CONF))
-        self.api = mock.Mock()
+        self.api = nova_objects.image_api()
         self.api.get.return_value = {'status': 'active'}
         self.api.download.return_value = iter([b'first', b'second'])
-        self.instance = types.SimpleNamespace(uuid='uuid', image_ref='image')
+        self.instance = nova_objects.instance(image_ref='image')
 
     def available(self):
         return image_data.available(self.api, mock.sentinel.ctx, self.instance)

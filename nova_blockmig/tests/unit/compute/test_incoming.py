@@ -15,8 +15,6 @@
 
 import datetime
 import os
-import types
-from unittest import mock
 
 import fixtures
 from nova import objects
@@ -28,6 +26,7 @@ from nova_blockmig.compute import incoming
 from nova_blockmig.compute import tracker
 from nova_blockmig.core import capacity
 from nova_blockmig.tests.unit import base
+from nova_blockmig.tests.unit.compute import nova_objects
 
 MIB, GIB = 2**20, 2**30
 SELF, A, B, C = 'self', 'aaaa', 'bbbb', 'cccc'
@@ -36,14 +35,11 @@ NOON = datetime.datetime(2012, 7, 9, 12, 0, 0)
 
 def instance(uuid, **flavor):
     given = {'memory_mb': 2048, 'root_gb': 10, 'ephemeral_gb': 5, 'swap': 512}
-    return types.SimpleNamespace(
+    return nova_objects.instance(
         uuid=uuid,
         image_ref='c5a6b1b4',
-        host='server2',
         task_state='migrating',
-        vm_state='active',
-        system_metadata={},
-        flavor=types.SimpleNamespace(**{**given, **flavor}),
+        flavor=nova_objects.flavor(**{**given, **flavor}),
     )
 
 
@@ -56,7 +52,7 @@ def migration(uuid, **values):
         'created_at': NOON,
         'updated_at': None,
     }
-    return types.SimpleNamespace(**{**given, **values})
+    return nova_objects.migration(**{**given, **values})
 
 
 class NeedsTest(base.TestCase):
@@ -102,8 +98,8 @@ class OthersTest(base.TestCase):
         conf.config(instances_path=self.path, host='server-01')
         self.now = 1000.0
         self.reservations = incoming.Reservations(lambda: self.now)
-        self.context = mock.Mock()
-        self.migrations: list[types.SimpleNamespace] = []
+        self.context = nova_objects.context(is_admin=False)
+        self.migrations: list[objects.Migration] = []
         self.instances = [instance(uuid) for uuid in (A, B, C)]
         self.migration_list = self.fake(
             'MigrationList', lambda *_: self.migrations
@@ -116,11 +112,9 @@ class OthersTest(base.TestCase):
         )
 
     def fake(self, name, query):
-        patcher = mock.patch.object(objects, name, create=True)
-        patched = patcher.start()
-        self.addCleanup(patcher.stop)
-        patched.get_by_filters.side_effect = query
-        return patched
+        return self.useFixture(
+            nova_objects.answering(name, get_by_filters=query)
+        ).mock
 
     def others(self, **counted):
         this = instance(SELF)
@@ -130,10 +124,16 @@ class OthersTest(base.TestCase):
         found = incoming.others(this, coming, tracker.Counted(**counted))
         return {one.instance: one for one in found}
 
+    def admin(self, asked):
+        """The context that was used; migrations of all projects count."""
+        context = asked.get_by_filters.call_args.args[0]
+        self.assertTrue(context.is_admin)
+        return context
+
     def test_nothing_takes_one_trip(self):
         self.assertEqual({}, self.others())
         self.migration_list.get_by_filters.assert_called_once_with(
-            self.context.elevated.return_value,
+            self.admin(self.migration_list),
             {
                 'host': 'server-01',
                 'migration_type': 'live-migration',
@@ -146,7 +146,7 @@ class OthersTest(base.TestCase):
         self.migrations = [migration(A), migration(B)]
         self.assertEqual({A, B}, set(self.others()))
         self.instance_list.get_by_filters.assert_called_once_with(
-            self.context.elevated.return_value,
+            self.admin(self.instance_list),
             {'uuid': [A, B], 'deleted': False},
             expected_attrs=['flavor', 'system_metadata'],
         )

@@ -19,6 +19,7 @@ from oslo_config import fixture as config_fixture
 
 from nova_blockmig.compute import known_versions
 from nova_blockmig.tests.unit import base
+from nova_blockmig.tests.unit.compute import nova_objects
 
 SYNCHRONOUS = 1 << 18
 DEBIAN_12, DEBIAN_13 = (9000000, 7002022), (11003000, 10000013)
@@ -54,10 +55,7 @@ class KnownVersionsTest(base.TestCase):
         self.assertIn('remove the flag', str(exc))
 
     def test_flattening(self):
-        host = mock.Mock()
-        connection = host.get_connection.return_value
-        connection.getLibVersion.return_value = DEBIAN_12[0]
-        connection.getVersion.return_value = DEBIAN_12[1]
+        host = nova_objects.host(*DEBIAN_12)
         known_versions.warn_of_flattening(host, mock.sentinel.instance)
         self.assertIn('QEMU 7.2.22', self.log.output)
         self.assertIn('discard', self.log.output)

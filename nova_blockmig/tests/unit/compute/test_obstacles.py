@@ -11,7 +11,6 @@
 # under the License.
 
 import dataclasses
-import types
 from unittest import mock
 
 import fixtures
@@ -21,6 +20,7 @@ from nova_blockmig.compute import obstacles
 from nova_blockmig.core import errors
 from nova_blockmig.core import model
 from nova_blockmig.tests.unit import base
+from nova_blockmig.tests.unit.compute import nova_objects
 
 DISK = model.Disk(
     name='disk',
@@ -33,22 +33,22 @@ DISK = model.Disk(
 
 
 def named(name):
-    return types.SimpleNamespace(getName=lambda: name)
+    return mock.Mock(spec=['getName'], **{'getName.return_value': name})
 
 
 class ObstaclesTest(base.TestCase):
     def setUp(self):
         super().setUp()
-        self.guest = mock.Mock()
-        self.guest._domain.listAllSnapshots.return_value = []
-        self.guest._domain.listAllCheckpoints.return_value = []
+        self.guest = nova_objects.guest()
         self.header = self.useFixture(
             fixtures.MockPatch('nova_blockmig.host.headers.read_header')
         ).mock
-        self.info = types.SimpleNamespace(snapshots=[])
+        self.info = nova_objects.image_info()
         self.qemu_img = self.useFixture(
             fixtures.MockPatch(
-                'nova.virt.images.qemu_img_info', return_value=self.info
+                'nova.virt.images.qemu_img_info',
+                return_value=self.info,
+                autospec=True,
             )
         ).mock
 

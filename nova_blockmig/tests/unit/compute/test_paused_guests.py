@@ -11,14 +11,15 @@
 # under the License.
 
 import datetime
-import types
 from unittest import mock
 
-import fixtures
+from nova import objects
+from nova.objects import instance_action
 
 from nova_blockmig.compute import paused_guests
 from nova_blockmig.core import errors
 from nova_blockmig.tests.unit import base
+from nova_blockmig.tests.unit.compute import nova_objects
 
 
 def at(minute):
@@ -28,27 +29,31 @@ def at(minute):
 class PausedTest(base.TestCase):
     def setUp(self):
         super().setUp()
-        self.driver = mock.Mock()
+        self.driver = nova_objects.driver()
         self.driver._host.has_min_version.return_value = False
-        self.instance = types.SimpleNamespace(uuid='uuid', vm_state='paused')
+        self.instance = nova_objects.instance(vm_state='paused')
         self.migrations = []
         self.actions = []
-        self.objects = self.useFixture(
-            fixtures.MockPatchObject(paused_guests, 'objects')
-        ).mock
-        self.objects.MigrationList.get_by_filters.side_effect = lambda *args: (
-            self.migrations
+        self.useFixture(
+            nova_objects.answering(
+                'MigrationList', get_by_filters=lambda *args: self.migrations
+            )
         )
-        self.objects.InstanceActionList.get_by_instance_uuid.side_effect = (
-            lambda *args: self.actions
+        self.useFixture(
+            nova_objects.answering(
+                'InstanceActionList',
+                get_by_instance_uuid=lambda *args: self.actions,
+            )
         )
 
     def moved(self, minute):
-        self.migrations.append(types.SimpleNamespace(created_at=at(minute)))
+        self.migrations.append(nova_objects.migration(created_at=at(minute)))
 
     def act(self, action, minute):
         self.actions.append(
-            types.SimpleNamespace(action=action, start_time=at(minute))
+            instance_action.InstanceAction(
+                action=action, start_time=at(minute)
+            )
         )
 
     def check(self, not_copied=('sda',)):
@@ -100,10 +105,10 @@ class PausedTest(base.TestCase):
     def test_all_disks_are_copied(self):
         self.moved(2)
         self.check(not_copied=())
-        self.objects.MigrationList.get_by_filters.assert_not_called()
+        objects.MigrationList.get_by_filters.assert_not_called()
 
     def test_a_running_guest_costs_no_query(self):
         self.instance.vm_state = 'active'
         self.moved(2)
         self.check()
-        self.objects.MigrationList.get_by_filters.assert_not_called()
+        objects.MigrationList.get_by_filters.assert_not_called()

@@ -12,23 +12,21 @@
 
 """Port bindings that an earlier migration has left on the destination."""
 
-import types
-from unittest import mock
-
 import fixtures
 import nova.conf
+from nova.virt import virtapi
 from oslo_config import fixture as config_fixture
 
 from nova_blockmig.compute import port_bindings
 from nova_blockmig.tests.unit import base
 from nova_blockmig.tests.unit.compute import nova_objects
 
-VM = types.SimpleNamespace(uuid='vm', host='server2')
-NOW = types.SimpleNamespace(id=7)
+VM = nova_objects.instance()
+NOW = nova_objects.migration(id=7)
 
 
 def record(number, status, host='server-01'):
-    return types.SimpleNamespace(id=number, status=status, dest_compute=host)
+    return nova_objects.migration(id=number, status=status, dest_compute=host)
 
 
 class RemovedTest(base.TestCase):
@@ -37,7 +35,7 @@ class RemovedTest(base.TestCase):
         conf = self.useFixture(config_fixture.Config(nova.conf.CONF))
         conf.config(host='server-01')
         self.log = self.useFixture(fixtures.FakeLogger())
-        self.manager = mock.Mock()
+        self.manager = nova_objects.manager()
         self.records = []
         self.useFixture(
             nova_objects.answering(
@@ -48,9 +46,9 @@ class RemovedTest(base.TestCase):
 
     def removed(self, *records, vm=VM, now=NOW):
         self.records = [*records, record(NOW.id, 'accepted')]
-        self.context = mock.Mock()
+        self.context = nova_objects.context()
         port_bindings.removed(
-            types.SimpleNamespace(_compute=self.manager), self.context, vm, now
+            nova_objects.virtapi(self.manager), self.context, vm, now
         )
 
     def test_of_a_migration_that_was_cut_off(self):
@@ -66,7 +64,7 @@ class RemovedTest(base.TestCase):
         self.setup.assert_not_called()
 
     def test_the_instance_is_here(self):
-        here = types.SimpleNamespace(uuid='vm', host='server-01')
+        here = nova_objects.instance(host='server-01')
         self.removed(record(3, 'error'), vm=here)
         self.setup.assert_not_called()
 
@@ -80,4 +78,6 @@ class RemovedTest(base.TestCase):
         self.assertIn('no route', self.log.output)
 
     def test_no_manager(self):
-        port_bindings.removed(types.SimpleNamespace(), mock.Mock(), VM, NOW)
+        port_bindings.removed(
+            virtapi.VirtAPI(), nova_objects.context(), VM, NOW
+        )

@@ -18,6 +18,7 @@ from unittest import mock
 import fixtures
 from nova import exception
 import nova.conf
+from nova.objects import migrate_data
 from nova.virt.libvirt import driver as libvirt_driver
 from nova.virt.libvirt import guest as libvirt_guest
 from nova.virt.libvirt import migration as libvirt_migrate
@@ -27,6 +28,7 @@ import oslo_messaging as messaging
 from nova_blockmig.compute import progress
 from nova_blockmig.core import progress as core_progress
 from nova_blockmig.tests.unit import base
+from nova_blockmig.tests.unit.compute import nova_objects
 
 GIB = 2**30
 
@@ -55,7 +57,7 @@ AWAY = (
 
 
 def disk(target, path):
-    return types.SimpleNamespace(target_dev=target, source_path=path)
+    return nova_objects.disk(target, path)
 
 
 class MonitoredGuestTest(base.TestCase):
@@ -85,7 +87,7 @@ class MonitoredGuestTest(base.TestCase):
         disks.append(disk('vdb', '/i/disk.eph0'))
         plain.get_all_disks = lambda: disks
         self.guest = progress.MonitoredGuest(
-            types.SimpleNamespace(flavor=types.SimpleNamespace(memory_mb=512)),
+            nova_objects.instance(flavor=nova_objects.flavor(memory_mb=512)),
             plain,
             ['/i/disk', '/i/disk.eph0'],
             core_progress.Progress(5, 5),
@@ -141,8 +143,8 @@ class MonitoredGuestTest(base.TestCase):
     def test_the_end_is_saved_before_nova_goes_on(self):
         self.jobs = {'vda': (10, 100)}
         self.shown()
-        migration = mock.Mock()
-        data = types.SimpleNamespace(migration=migration)
+        migration = nova_objects.migration()
+        data = migrate_data.LibvirtLiveMigrateData(migration=migration)
         saved = []
         post_method = mock.Mock(
             side_effect=lambda *args: saved.append(migration.save.called)
@@ -158,8 +160,8 @@ class MonitoredGuestTest(base.TestCase):
 
     def test_an_end_that_cannot_be_saved_is_an_end_all_the_same(self):
         """The guest is on the destination: Nova has to go on."""
-        migration = mock.Mock()
-        data = types.SimpleNamespace(migration=migration)
+        migration = nova_objects.migration()
+        data = migrate_data.LibvirtLiveMigrateData(migration=migration)
         for migration.save.side_effect in AWAY:
             post_method = mock.Mock()
             self.guest.saving_as_done(post_method)(1, 2, 3, True, data)
@@ -207,7 +209,7 @@ class FlattenProgressTest(base.TestCase):
         self.migration = self.objects.Migration.get_by_instance_and_status
         self.now = 0.0
         self.report = progress.FlattenProgress(
-            types.SimpleNamespace(uuid='uuid'), clock=lambda: self.now
+            nova_objects.instance(), clock=lambda: self.now
         )
 
     def saved(self):

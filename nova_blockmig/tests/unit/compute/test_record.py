@@ -21,6 +21,7 @@ from nova_blockmig.core import migration_record
 from nova_blockmig.core import model
 from nova_blockmig.core import progress
 from nova_blockmig.tests.unit import base
+from nova_blockmig.tests.unit.compute import nova_objects
 
 
 def plan(name, target, method):
@@ -34,7 +35,9 @@ class RecordedTest(base.TestCase):
         conf = self.useFixture(config_fixture.Config(nova.conf.CONF))
         conf.config(host='server2')
         self.log = self.useFixture(fixtures.FakeLogger())
-        self.migration = types.SimpleNamespace(status='running', uuid='record')
+        self.migration = nova_objects.migration(
+            status='running', uuid='record'
+        )
         copied = types.SimpleNamespace(
             progress=progress.Progress(5, 7), seconds=lambda: 1.5
         )
@@ -47,7 +50,7 @@ class RecordedTest(base.TestCase):
 
     def recorded(self):
         return record.recorded(
-            types.SimpleNamespace(uuid='uuid'),
+            nova_objects.instance(),
             'server-01',
             self.guest,
             self.migration,
@@ -69,7 +72,14 @@ class RecordedTest(base.TestCase):
             self.copy.reason = 'libvirt was not sure'
         found = self.line()
         self.assertEqual(
-            ('record', 'uuid', 'server2', 'server-01', 'completed', ''),
+            (
+                'record',
+                nova_objects.UUID,
+                'server2',
+                'server-01',
+                'completed',
+                '',
+            ),
             (
                 found.migration,
                 found.instance,
@@ -134,7 +144,7 @@ class RecordedTest(base.TestCase):
 class RecordsTest(base.TestCase):
     def setUp(self):
         super().setUp()
-        self.instance = types.SimpleNamespace(uuid='uuid')
+        self.instance = nova_objects.instance()
         self.records = record.Records()
 
     def test_both_threads_have_the_same_copy(self):

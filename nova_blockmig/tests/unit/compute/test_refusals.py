@@ -13,8 +13,6 @@
 
 """Tests of what leaves a check."""
 
-import types
-
 import fixtures
 from nova import exception
 
@@ -22,8 +20,9 @@ from nova_blockmig.compute import refusals
 from nova_blockmig.core import errors
 from nova_blockmig.core import verdict
 from nova_blockmig.tests.unit import base
+from nova_blockmig.tests.unit.compute import nova_objects
 
-VM = types.SimpleNamespace(uuid='bd261aa7')
+VM = nova_objects.instance()
 
 
 class OfCheckTest(base.TestCase):

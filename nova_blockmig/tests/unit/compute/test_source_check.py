@@ -13,16 +13,17 @@
 """The source's half of the check."""
 
 import os
-import types
 
 import fixtures
 from nova import exception
+from nova.virt.libvirt import config
 
 from nova_blockmig.core import errors
 from nova_blockmig.core import handshake
 from nova_blockmig.core import model
 from nova_blockmig.core import plan
 from nova_blockmig.host import digests
+from nova_blockmig.tests.unit.compute import nova_objects
 from nova_blockmig.tests.unit.compute import source_case
 
 
@@ -162,14 +163,9 @@ class CheckTest(source_case.Case):
 
     def test_what_libvirt_will_not_copy(self):
         self.devices.append(
-            types.SimpleNamespace(
-                root_name='disk',
-                source_path=None,
-                source_name='volumes/volume-1',
-                target_dev='vdd',
-            )
+            nova_objects.disk('vdd', None, source_name='volumes/volume-1')
         )
-        self.devices.append(types.SimpleNamespace(root_name='interface'))
+        self.devices.append(config.LibvirtConfigGuestInterface())
         self.assertEqual(('sda', 'vdd'), self.check().not_copied)
 
     def test_libvirt_will_not_copy_the_firmware_either(self):

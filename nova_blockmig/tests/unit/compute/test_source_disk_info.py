@@ -29,6 +29,7 @@ from nova_blockmig.core import content
 from nova_blockmig.core import model
 from nova_blockmig.host import digests
 from nova_blockmig.host import sealing
+from nova_blockmig.tests.unit.compute import nova_objects
 from nova_blockmig.tests.unit.compute import source_case
 
 MIB = 2**20
@@ -121,7 +122,7 @@ class DiskInfoTest(source_case.Case):
         self.assertEqual('disk.eph0', flattened.call_args.args[2].name)
 
     def test_a_public_key_that_is_none(self):
-        self.keys = mock.Mock(public_key=b'\x09' * 33)
+        self.keys = mock.Mock(spec=sealing.KeyPair, public_key=b'\x09' * 33)
         self.check()
         exc = self.assertRaises(exception.MigrationError, self.disk_info)
         self.assertIn('public key', str(exc))
@@ -194,7 +195,7 @@ class DiskInfoTest(source_case.Case):
         )
         guest = self.driver._host.get_guest.return_value
         self.device = guest.get_block_device.return_value
-        self.device.get_job_info.return_value = mock.Mock(cur=1, end=2)
+        self.device.get_job_info.return_value = nova_objects.job(1, 2)
         self.polled = self.useFixture(fixtures.MockPatch('time.sleep')).mock
         self.useFixture(
             fixtures.MockPatch(

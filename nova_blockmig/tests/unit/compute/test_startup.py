@@ -26,6 +26,7 @@ from nova_blockmig import driver
 from nova_blockmig import version
 from nova_blockmig.compute import startup
 from nova_blockmig.tests.unit import base
+from nova_blockmig.tests.unit.compute import nova_objects
 
 
 class EndingOnErrorTest(base.TestCase):
@@ -71,7 +72,7 @@ class ReleaseTest(base.TestCase):
         )
         conf.register_opts(driver.CONF)
         started = object.__new__(driver.LibvirtDriver)
-        started._host = mock.Mock()
+        started._host = nova_objects.host()
         started.virtapi = started._check = started._source = object()
         with mock.patch.object(
             libvirt_driver.LibvirtDriver, 'init_host', autospec=True

@@ -12,13 +12,13 @@
 
 """Tests of what the record counts."""
 
-import types
-
 from nova.objects import compute_node as compute_node_object
+from nova.virt import virtapi as nova_virtapi
 
 from nova_blockmig.compute import nova
 from nova_blockmig.compute import tracker
 from nova_blockmig.tests.unit import base
+from nova_blockmig.tests.unit.compute import nova_objects
 
 NODE = 'server-01'
 A, B = 'aaaa', 'bbbb'
@@ -150,10 +150,10 @@ class CountedTest(Case):
         self.assertEqual(tracker.Counted(), self.counted())
 
     def test_finding_novas_tracker(self):
-        compute = types.SimpleNamespace(rt='the tracker')
-        virtapi = types.SimpleNamespace(_compute=compute)
-        self.assertEqual('the tracker', nova.resource_tracker(virtapi))
-        self.assertIsNone(nova.resource_tracker(types.SimpleNamespace()))
+        compute = nova_objects.manager()
+        virtapi = nova_objects.virtapi(compute)
+        self.assertIs(compute.rt, nova.resource_tracker(virtapi))
+        self.assertIsNone(nova.resource_tracker(nova_virtapi.VirtAPI()))
 
 
 class ConfirmedTest(Case):
