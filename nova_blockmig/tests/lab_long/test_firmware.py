@@ -37,6 +37,9 @@ FLAVOR = scenario.Flavor(
 # what Nova says about it: "loader attribute 'secure' cannot be specified when
 # firmware autoselection is enabled".
 SYSTEM = 'trixie'
+# On Nova's the graphics adapter comes after the serial port, and the guest's
+# shell takes what is last.
+COMMAND_LINE = 'console=ttyS0 no_timer_check'
 # Firmware takes its time when each instruction is emulated.
 PATIENCE = 600
 VARIABLE = '/sys/firmware/efi/efivars/{}-6e6f7661-626c-4f63-8b6d-696700000001'
@@ -71,6 +74,7 @@ class FirmwareTest(disk_path.DiskPathTestCase):
         self.upload(
             'uefi', 'qcow2', self.lab.guest_image.disk,
             os_type='linux', hw_rng_model='virtio', hw_firmware_type='uefi',
+            os_command_line=COMMAND_LINE,
             **self.kernel_images(),
         )  # fmt: skip
 
