@@ -75,6 +75,8 @@ def move(move: Move) -> None:
         f'\nMigration {move.status}: {move.source} -> {move.destination}, '
         f'{move.seconds} s'
     )
+    if move.reason:
+        _say(f'Nova tells why: {move.reason}')
     if move.disks:
         downtime = (
             '-' if move.downtime_ms is None else f'{move.downtime_ms} ms'

@@ -23,6 +23,7 @@ from blocklab.guest.disks import DiskState
 from blocklab.lab import Lab
 from blocklab.machine import roots
 from blocklab.migration import demo_output
+from blocklab.migration import migration
 from blocklab.migration import report
 from blocklab.migration import scenario
 from blocklab.migration import watch
@@ -42,7 +43,10 @@ DESTINATION = 'server-01'
 
 @dataclass(frozen=True)
 class _Evidence:
-    """What is known of the guest after a migration that completed."""
+    """What is known of the guest after a migration.
+
+    :ivar reason: why it did not complete; else the others are known.
+    """
 
     before: dict[str, DiskState] = field(default_factory=dict)
     after: dict[str, DiskState] = field(default_factory=dict)
@@ -50,6 +54,7 @@ class _Evidence:
     views: dict[str, GuestView] = field(default_factory=dict)
     runs: bool = False
     job: Job | None = None
+    reason: str = ''
 
 
 def demonstrate(lab: Lab) -> Report:
@@ -93,7 +98,8 @@ def _running(lab: Lab, med: Instance, said: Summary) -> Move:
     before = med.hash(read_only=True)
     ended, watching = _migrate(lab, med, title, SOURCE, DESTINATION)
     if not ended.completed:
-        return _move(title, ended, watching, _Evidence())
+        evidence = _Evidence(reason=migration.reason(lab, med.id))
+        return _move(title, ended, watching, evidence)
     job = watch.job(med.host, med.id, completed=True)
     after = med.hash(read_only=True)
     sizes = disks.sizes(med.host, med.id)
@@ -109,7 +115,8 @@ def _paused(lab: Lab, med: Instance, said: Summary) -> Move:
         before = med.pause_and_hash()
     ended, watching = _migrate(lab, med, title, DESTINATION, SOURCE)
     if not ended.completed:
-        return _move(title, ended, watching, _Evidence())
+        evidence = _Evidence(reason=migration.reason(lab, med.id))
+        return _move(title, ended, watching, evidence)
     job = watch.job(med.host, med.id, completed=True)
     with lab.progress.step(f'hashing the paused guest on {SOURCE}'):
         after = med.hash()
@@ -161,6 +168,7 @@ def _move(
         disks=report.rows(
             evidence.before, evidence.after, evidence.sizes, evidence.views
         ),
+        reason=evidence.reason,
     )
     demo_output.move(move)
     return move

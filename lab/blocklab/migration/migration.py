@@ -166,6 +166,24 @@ def wait(
     )
 
 
+def reason(lab: Lab, server_id: str) -> str:
+    """What Nova tells of the instance's latest live migration, if it failed.
+
+    An administrator reads it in ``openstack server event show``.
+    """
+    compute = lab.cloud.compute
+    for action in compute.server_actions(server_id):
+        if action.action != 'live-migration':
+            continue
+        found = compute.get_server_action(action.request_id, server_id)
+        return ' '.join(
+            str(event.get('details') or event.get('traceback') or '')
+            for event in found.events
+            if event.get('result') != 'Success'
+        ).strip()
+    return ''
+
+
 def _record(lab: Lab, begun: Begun) -> Any | None:
     for record in records(lab, begun.server_id):
         if record.uuid not in begun.known:

@@ -86,6 +86,7 @@ class Move:
     :ivar guest_runs: whether the guest runs on, and was not restarted.
     :ivar cpu_percent: host -> the mean share of one processor that its
         QEMU used meanwhile.
+    :ivar reason: what Nova tells of a migration that did not complete.
     """
 
     title: str
@@ -102,6 +103,7 @@ class Move:
     connections: tuple[str, ...]
     cpu_percent: Mapping[str, float]
     disks: tuple[DiskRow, ...]
+    reason: str = ''
 
     @property
     def sound(self) -> bool:

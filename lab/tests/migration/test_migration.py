@@ -126,3 +126,41 @@ class Wait(unittest.TestCase):
     def test_never_ends(self) -> None:
         with self.assertRaisesRegex(LabError, 'has not ended after 60 s'):
             self._migrate(('migrating', [_record('new', 'running')]))
+
+
+class ReasonTest(unittest.TestCase):
+    """The latest live migration tells it, an administrator's way."""
+
+    def setUp(self) -> None:
+        self.compute = mock.Mock(spec=['server_actions', 'get_server_action'])
+        self.compute.server_actions.return_value = [
+            SimpleNamespace(action='pause', request_id='req-3'),
+            SimpleNamespace(action='live-migration', request_id='req-2'),
+            SimpleNamespace(action='live-migration', request_id='req-1'),
+        ]
+        self.lab: Any = SimpleNamespace(
+            cloud=SimpleNamespace(compute=self.compute)
+        )
+
+    def _reason(self, *events: dict[str, str | None]) -> str:
+        self.compute.get_server_action.return_value = SimpleNamespace(
+            events=list(events)
+        )
+        return migration.reason(self.lab, 'id')
+
+    def test_what_failed_tells_it(self) -> None:
+        said = self._reason(
+            {'result': 'Error', 'details': 'it does not fit'},
+            {'result': 'Success', 'details': 'stood still for 2 ms'},
+            {'result': None, 'details': None, 'traceback': None},
+        )
+        self.assertEqual('it does not fit', said)
+        self.compute.get_server_action.assert_called_once_with('req-2', 'id')
+
+    def test_an_api_without_details(self) -> None:
+        said = self._reason({'result': 'Error', 'traceback': 'line 1'})
+        self.assertEqual('line 1', said)
+
+    def test_never_migrated(self) -> None:
+        self.compute.server_actions.return_value = []
+        self.assertEqual('', migration.reason(self.lab, 'id'))

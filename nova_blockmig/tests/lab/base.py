@@ -39,6 +39,7 @@ from blocklab.guest import disks
 from blocklab.machine import layout as layouts
 from blocklab.machine import subprocesses
 from blocklab.migration import instance as instances
+from blocklab.migration import migration as migrations
 from blocklab.migration import scenario
 
 SOURCE = 'server2'
@@ -209,16 +210,7 @@ class LabTestCase(testtools.TestCase):
 
     def faults(self, instance: Any) -> str:
         """What Nova tells of the latest live migration that failed."""
-        compute = self.lab.cloud.compute
-        for action in compute.server_actions(instance.id):
-            if action.action != 'live-migration':
-                continue
-            found = compute.get_server_action(action.request_id, instance.id)
-            return ' '.join(
-                str(event.get('details') or event.get('traceback') or '')
-                for event in found.events
-            )
-        return ''
+        return migrations.reason(self.lab, instance.id)
 
     def logged(self, host: str, since: int) -> str:
         """What nova-compute of a host wrote after a position."""
