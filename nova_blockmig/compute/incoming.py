@@ -13,6 +13,7 @@
 
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Mapping
 import dataclasses
 import datetime
 import os
@@ -45,12 +46,14 @@ class _Reservation:
     :ivar token: of the check that holds it.
     :ivar until: when it ends of itself.
     :ivar agreed: the source let the instance go.
+    :ivar arrived: it is here, and counted until the record does.
     """
 
     incoming: capacity.Incoming
     token: str
     until: float
     agreed: bool = False
+    arrived: bool = False
 
 
 class Reservations:
@@ -102,6 +105,25 @@ class Reservations:
         memory_only = incoming.instance in self._memory_only
         self.hold(here, '', seconds)
         self.agreed(incoming.instance, seconds, memory_only)
+        self._held[incoming.instance].arrived = True
+
+    def arrivals(self) -> dict[str, object]:
+        """Those that are counted because they have arrived, for `left`."""
+        return {
+            uuid: held
+            for uuid, held in tuple(self._held.items())
+            if held.arrived
+        }
+
+    def left(self, arrivals: Mapping[str, object]) -> None:
+        """They are not here any more: they moved on, or were deleted.
+
+        :param arrivals: of :meth:`arrivals`; one that has been replaced
+            since, because the instance comes once more, stays.
+        """
+        for uuid, held in arrivals.items():
+            if self._held.get(uuid) is held:
+                self.end(uuid)
 
     def end(self, instance_uuid: str) -> None:
         """It does not come: give the room back."""

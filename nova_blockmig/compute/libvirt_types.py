@@ -167,6 +167,8 @@ class Driver(Protocol):
     @property
     def image_backend(self) -> ImageBackend: ...
 
+    def list_instance_uuids(self) -> list[str]: ...
+
     def _get_instance_disk_info(
         self,
         instance: nova_types.Instance,

@@ -83,6 +83,7 @@ class ResourceCheck:
         asked = evaluation.ask(
             context, instance, row, mode, self.tracker, self._driver
         )
+        self._forget_who_left()
         with self._lock:
             return evaluation.evaluate(asked, self._reservations.current)
 
@@ -114,6 +115,7 @@ class ResourceCheck:
         asked = evaluation.ask(
             context, instance, row, mode, self.tracker, self._driver
         )
+        self._forget_who_left()
         with self._lock:
             found = evaluation.evaluate(asked, self._reservations.current)
             if not found.outcome.fits and block_migration:
@@ -189,6 +191,19 @@ class ResourceCheck:
         """The instance does not come after all."""
         with self._lock:
             self._reservations.end(instance.uuid)
+
+    def _forget_who_left(self) -> None:
+        """An arrival that has moved on or was deleted takes nothing here.
+
+        The record never counted it, and would not for as long as it is kept.
+        """
+        arrivals = self._reservations.arrivals()
+        if not arrivals:
+            return
+        here = set(self._driver.list_instance_uuids())
+        left = {u: held for u, held in arrivals.items() if u not in here}
+        with self._lock:
+            self._reservations.left(left)
 
     def _mode(self, disk_over_commit: bool | None) -> model.OverCommit:
         if disk_over_commit is None:

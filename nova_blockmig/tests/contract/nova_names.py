@@ -208,6 +208,10 @@ USED = (
             '_live_migration_uri': ('dest', 'the URI of a destination'),
             'image_cache_manager': (None, 'replaced by ours'),
             '_image_api': (None, 'whether Glance still has the image'),
+            'list_instance_uuids': (
+                'self',
+                'whether an instance that has arrived is still here',
+            ),
             'image_backend': (
                 None,
                 "fetches kernel and ramdisk, notes a disk's format",

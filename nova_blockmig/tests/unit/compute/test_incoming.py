@@ -321,6 +321,22 @@ class ReservationsTest(base.TestCase):
         self.now += 1
         self.assertEqual([], self.held)
 
+    def test_what_has_arrived_and_left_again(self):
+        for uuid in (A, B):
+            self.reservations.arrived(capacity.Incoming(uuid, 1, 2, 3), 60)
+        self.hold(C)
+        arrivals = self.reservations.arrivals()
+        self.assertEqual({A, B}, set(arrivals))
+        self.reservations.left({A: arrivals[A]})
+        self.assertEqual([B, C], self.held)
+
+    def test_what_left_and_comes_again_is_counted(self):
+        self.reservations.arrived(capacity.Incoming(A, 1, 2, 3), 60)
+        arrivals = self.reservations.arrivals()
+        self.hold(A, 'y')
+        self.reservations.left(arrivals)
+        self.assertEqual([A], self.held)
+
     def test_what_has_arrived_without_its_disks(self):
         self.hold(A)
         self.reservations.agreed(A, 60, memory_only=True)

@@ -117,6 +117,7 @@ class QueueTest(resource_check_case.Case):
         self.assertEqual(62, self.start('second', self.second))
         self.check.check_ended(self.second)
         self.check.arrived(first)
+        self.driver.list_instance_uuids.return_value = ['first']
         self.assertEqual(2, self.start('second', self.second))
 
     def test_an_arrival_is_never_in_the_way(self):

@@ -204,6 +204,49 @@ class AutoTest(resource_check_case.Case):
         self.decide(True)
 
 
+class ArrivedTest(resource_check_case.Case):
+    """It is counted until the record does, for as long as it is here."""
+
+    def setUp(self):
+        super().setUp()
+        self.check = self.checker()
+
+    def disk_bytes(self):
+        found = self.check.evaluate(
+            'context',
+            resource_check_case.instance(),
+            resource_check_case.row(),
+            None,
+        )
+        return found.disk.bytes
+
+    def test_one_that_is_here_and_one_that_left(self):
+        self.check.arrived(resource_check_case.instance('other'))
+        self.driver.list_instance_uuids.return_value = ['first', 'other']
+        self.assertEqual(52 * GIB, self.disk_bytes())
+        self.driver.list_instance_uuids.return_value = ['first']
+        self.assertEqual(62 * GIB, self.disk_bytes())
+        self.assertEqual((), self.check._reservations.current())
+
+    def test_a_check_that_reserves_sees_it_as_well(self):
+        self.check.arrived(resource_check_case.instance('other'))
+        self.driver.list_instance_uuids.return_value = []
+        data = resource_check_case.migration_data()
+        self.check.at_destination(
+            'context',
+            resource_check_case.instance(),
+            resource_check_case.row(),
+            data,
+            True,
+            None,
+        )
+        self.assertEqual(62 * 1024, data.disk_available_mb)
+
+    def test_libvirt_is_asked_only_if_one_has_arrived(self):
+        self.assertEqual(62 * GIB, self.disk_bytes())
+        self.driver.list_instance_uuids.assert_not_called()
+
+
 class DryRunTest(resource_check_case.Case):
     def test_it_says_the_same_and_reserves_nothing(self):
         check = self.checker()
