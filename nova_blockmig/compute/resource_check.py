@@ -80,10 +80,7 @@ class ResourceCheck:
         :param row: this host's compute_nodes record.
         """
         mode = self._mode(disk_over_commit)
-        asked = evaluation.ask(
-            context, instance, row, mode, self.tracker, self._driver
-        )
-        self._forget_who_left()
+        asked = self._ask(context, instance, row, mode)
         with self._lock:
             return evaluation.evaluate(asked, self._reservations.current)
 
@@ -111,11 +108,7 @@ class ResourceCheck:
         if block_migration is False:
             return
         mode = self._mode(disk_over_commit)
-        # All that may take its time, before the lock is taken.
-        asked = evaluation.ask(
-            context, instance, row, mode, self.tracker, self._driver
-        )
-        self._forget_who_left()
+        asked = self._ask(context, instance, row, mode)
         with self._lock:
             found = evaluation.evaluate(asked, self._reservations.current)
             if not found.outcome.fits and block_migration:
@@ -191,6 +184,20 @@ class ResourceCheck:
         """The instance does not come after all."""
         with self._lock:
             self._reservations.end(instance.uuid)
+
+    def _ask(
+        self,
+        context: nova_types.Context,
+        instance: nova_types.Instance,
+        row: nova_types.Row,
+        mode: model.OverCommit,
+    ) -> evaluation.Asked:
+        """All that may take its time, before the lock is taken."""
+        asked = evaluation.ask(
+            context, instance, row, mode, self.tracker, self._driver
+        )
+        self._forget_who_left()
+        return asked
 
     def _forget_who_left(self) -> None:
         """An arrival that has moved on or was deleted takes nothing here.
